@@ -1,0 +1,132 @@
+"""Commands run under a keeper, and the descriptors that tie them to this process's life.
+
+Not here: what is run (`embedded`), the keeper's own doing (`embedded_keeper`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mintage.db import embedded_keeper
+from mintage.db.embedded_binaries import Account, EmbeddedServerError
+
+POLL_S: Final = 0.01
+
+_held: set[int] = set()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A command under its keeper: the command's process id, and the pipe that keeps it alive."""
+
+    pid: int
+    pipe: int
+    keeper: subprocess.Popen[bytes]
+
+
+def hold(descriptor: int) -> int:
+    """Note a descriptor that must not outlive this process in a forked child; returns it.
+
+    A forked child (a pool of pack makers) would keep the lock and the server of a dead parent.
+    """
+    _held.add(descriptor)
+    return descriptor
+
+
+def is_held(descriptor: int) -> bool:
+    """Whether this very process holds the descriptor, neither released nor forked."""
+    return descriptor in _held
+
+
+def release(descriptor: int) -> None:
+    """Close a held descriptor; a second time, or in a forked child, nothing happens."""
+    if descriptor in _held:
+        _held.remove(descriptor)
+        os.close(descriptor)
+
+
+def launch(
+    command: list[str], *, directory: Path, account: Account | None, log: int, stop_s: float
+) -> Kept:
+    """Run `command` under a keeper, in a session of its own, its output appended to `log`.
+
+    Each `{directory}` in the command becomes the directory's path as the account can reach it.
+    `stop_s` is how long an orderly end may take. Blocks until the command is running (some 30 ms).
+    Raises EmbeddedServerError when it cannot be run.
+    """
+    uid, gid = (account.uid, account.gid) if account else (-1, -1)
+    keeper_words = [sys.executable, "-I", "-S", embedded_keeper.__file__]
+    options = [str(uid), str(gid), str(stop_s), str(directory)]
+    end, pipe = os.pipe()
+    hold(pipe)
+    try:
+        keeper = subprocess.Popen(  # noqa: S603
+            [*keeper_words, *options, *command],
+            stdin=end,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            cwd="/",
+            env=_environment(),
+            start_new_session=True,
+        )
+    except BaseException:
+        release(pipe)
+        raise
+    finally:
+        os.close(end)
+    assert keeper.stdout is not None  # noqa: S101
+    with keeper.stdout as stream:
+        report = stream.read().decode(errors="replace").splitlines()
+    pids = [int(line[4:]) for line in report if line.startswith("pid ")]
+    faults = [line[6:] for line in report if line.startswith("error ")]
+    if faults or not pids:
+        release(pipe)
+        keeper.wait()
+        raise EmbeddedServerError(_explain(command, account, faults))
+    return Kept(pids[0], pipe, keeper)
+
+
+async def exit_code_of(kept: Kept, limit_s: float) -> int | None:
+    """Wait for the command's end: its exit code, or None after `limit_s`."""
+    deadline = asyncio.get_running_loop().time() + limit_s
+    while (code := kept.keeper.poll()) is None:
+        if asyncio.get_running_loop().time() > deadline:
+            return None
+        await asyncio.sleep(POLL_S)
+    return code
+
+
+def _environment() -> dict[str, str]:
+    """No PGDATA, PGPORT, LANG or the like of the operator's shell."""
+    kept = {
+        name: os.environ[name]
+        for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+        if name in os.environ
+    }
+    return {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C", "TZ": "UTC", **kept}
+
+
+def _explain(command: list[str], account: Account | None, faults: list[str]) -> str:
+    fault = "; ".join(faults) or "the process that watches over it ended at once"
+    told = f"{command[0]} could not be run: {fault}"
+    if account is None:
+        return told
+    return (
+        f"{told} (PostgreSQL refuses to run as root, so it is run as {account.name}; where root "
+        f"may not become another user, start Mintage as that user)"
+    )
+
+
+def _release_in_child() -> None:
+    for descriptor in _held:
+        os.close(descriptor)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_release_in_child)
