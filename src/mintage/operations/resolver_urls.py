@@ -1,4 +1,4 @@
-"""The resolver URL of a unit: what is printed on a product (SPEC §4, table of modes; GS1 Digital Link).
+"""The resolver URL of a unit, as printed on a product (SPEC §4, table of modes; GS1 Digital Link).
 
 Not here: reading such a URL back (`rules.digital_link`) and answering it (`resolver/`).
 """
@@ -26,7 +26,7 @@ async def brand_base_url(call: Call) -> str:
     return base_url.removesuffix("/")
 
 
-def resolver_url(
+def resolver_url(  # noqa: PLR0913, PLR0917 - a unit's identity has that many parts
     base_url: str,
     gtin14: str | None,
     unit_id: UUID,
@@ -34,7 +34,7 @@ def resolver_url(
     lot_code: str | None,
     lot_id: UUID | None,
 ) -> str:
-    """The absolute URL of one unit; values are percent-encoded, AI (21) with a serial, else AI (10).
+    """The absolute URL of one unit, values percent-encoded: AI (21) with a serial, else AI (10).
 
     Serial mode has a serial, batch mode a lot: `ValueError` for a unit that has neither.
     """
