@@ -6,8 +6,9 @@ own: Ctrl-C does not reach it, and when this process ends, however it ends, the 
 As root PostgreSQL runs as the owner of the data directory, else as `nobody`, which reaches the
 cluster through an open descriptor, so that no folder above it has to be opened to anyone.
 
-Not here: the binaries (`embedded_binaries`), the cluster's settings and processes
-(`embedded_cluster`), the keeper (`embedded_launch`, `embedded_keeper`), migrations (`migrate`).
+Not here: the binaries and the account (`embedded_binaries`), the cluster's making
+(`embedded_create`), settings (`embedded_settings`) and processes (`embedded_processes`), the
+keeper (`embedded_launch`, `embedded_keeper`), migrations (`migrate`).
 """
 
 from __future__ import annotations
@@ -16,8 +17,6 @@ import asyncio
 import fcntl
 import os
 import shutil
-import signal
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,36 +26,38 @@ from urllib.parse import quote
 import asyncpg
 
 from mintage.db.embedded_binaries import (
-    Account,
     EmbeddedServerError,
     Installation,
     choose_account,
     find_installation,
-    is_reachable_by,
     readable_installation,
 )
-from mintage.db.embedded_cluster import (
+from mintage.db.embedded_create import check_reach, create_cluster, has_cluster
+from mintage.db.embedded_launch import (
+    Kept,
+    exit_code_of,
+    hold,
+    is_held,
+    launch,
+    log_tail,
+    release,
+)
+from mintage.db.embedded_processes import (
+    POLL_S,
     PORT,
-    SETTINGS_FILE,
-    SUPERUSER,
-    is_foreign_postgres,
-    make_socket_dir,
+    QUIT_LIMIT_S,
+    STOP_LIMIT_S,
+    end_survivors,
     processes_of,
     read_postmaster,
     token_of,
-    write_settings,
 )
-from mintage.db.embedded_launch import Kept, exit_code_of, hold, is_held, launch, release
+from mintage.db.embedded_settings import SUPERUSER, make_socket_dir, write_settings
 
 __all__ = ["EmbeddedServer", "EmbeddedServerError", "ensure_database", "find", "start", "stop"]
 
 START_LIMIT_S: Final = 600.0  # Recovery of 4 GB of WAL on a slow disk.
-STOP_LIMIT_S: Final = 60.0
-QUIT_LIMIT_S: Final = 30.0
-INITDB_LIMIT_S: Final = 300.0
-POLL_S: Final = 0.02
 LOG_BYTES_MAX: Final = 1024 * 1024
-LOG_LINES_TOLD: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,9 @@ async def start(
     lock = _lock_data_dir(data_dir)
     try:
         return await _start_locked(data_dir, lock, bin_dir, settings or {}, durable=durable)
+    except OSError as error:
+        release(lock)
+        raise EmbeddedServerError(f"PostgreSQL cannot start on {data_dir}: {error}") from error
     except BaseException:
         release(lock)
         raise
@@ -119,7 +123,7 @@ async def stop(server: EmbeddedServer) -> None:
     try:
         await exit_code_of(server.hold.kept, STOP_LIMIT_S + QUIT_LIMIT_S)
         # For the case that someone killed the keeper.
-        await _end_survivors(server.data_dir / "postgres")
+        await end_survivors(server.data_dir / "postgres")
         await asyncio.to_thread(shutil.rmtree, server.socket_dir, ignore_errors=True)
     finally:
         release(server.hold.lock)
@@ -177,13 +181,13 @@ async def _start_locked(
     cluster = data_dir / "postgres"
     installation = await asyncio.to_thread(find_installation, bin_dir)
     account = choose_account(data_dir, cluster)
-    _check_reach(cluster, account)
+    check_reach(cluster, account)
     installation = await asyncio.to_thread(readable_installation, installation, account)
     log = _open_log(data_dir)
     try:
-        if not _has_cluster(cluster, account, installation):
-            await _create_cluster(cluster, account, installation, log, durable=durable)
-        await _end_survivors(cluster)
+        if not has_cluster(cluster, account, installation):
+            await create_cluster(cluster, account, installation, log, durable=durable)
+        await end_survivors(cluster)
         socket_dir = make_socket_dir(cluster, account)
         write_settings(cluster, account, settings, durable=durable)
         kept = launch(
@@ -222,12 +226,18 @@ def _lock_data_dir(data_dir: Path) -> int:
         ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except BlockingIOError as error:
         holder = os.pread(lock, 32, 0).decode(errors="replace").strip()
         os.close(lock)
         by = f"another Mintage (pid {holder})" if holder else "another Mintage"
         raise EmbeddedServerError(
             f"{by} is using this data directory {data_dir}: stop it, or give another --data DIR"
+        ) from error
+    except OSError as error:
+        os.close(lock)
+        raise EmbeddedServerError(
+            f"the data directory {data_dir} is on a file system without locks ({error}): give "
+            f"another --data DIR"
         ) from error
     os.ftruncate(lock, 0)
     os.pwrite(lock, b"%d\n" % os.getpid(), 0)
@@ -251,92 +261,6 @@ def _open_beside(path: Path) -> int:
     return descriptor
 
 
-def _check_reach(cluster: Path, account: Account | None) -> None:
-    """Refuse what only /proc makes possible, where there is no /proc."""
-    if account is None or os.path.isdir("/proc/self/fd") or is_reachable_by(cluster, account):
-        return
-    raise EmbeddedServerError(
-        f"{account.name}, as whom PostgreSQL runs when root starts Mintage, cannot enter the "
-        f"folders above {cluster}: give a --data DIR whose parents everyone may enter, such as "
-        f"/var/lib/mintage, or start Mintage as a normal user"
-    )
-
-
-def _has_cluster(cluster: Path, account: Account | None, installation: Installation) -> bool:
-    """Whether there is a cluster; one that these binaries or this user cannot run is refused."""
-    if not os.path.lexists(cluster):
-        return False
-    owner_uid = account.uid if account else os.geteuid()
-    if cluster.is_symlink() or not cluster.is_dir() or cluster.stat().st_uid != owner_uid:
-        raise EmbeddedServerError(
-            f"{cluster} is not a folder of the user who starts Mintage: start it as the folder's "
-            f"owner or as root, or give another --data DIR"
-        )
-    try:
-        version = (cluster / "PG_VERSION").read_text().strip()
-    except FileNotFoundError:
-        raise EmbeddedServerError(
-            f"{cluster} holds no PostgreSQL cluster: move it away, or give another --data DIR"
-        ) from None
-    if version != str(installation.major):
-        raise EmbeddedServerError(
-            f"{cluster} was made by PostgreSQL {version}, and the programs in "
-            f"{installation.bin_dir} are of PostgreSQL {installation.version}: give the programs "
-            f"of PostgreSQL {version}, or another --data DIR (pg_dump and pg_restore move data)"
-        )
-    return True
-
-
-async def _create_cluster(
-    cluster: Path, account: Account | None, installation: Installation, log: int, *, durable: bool
-) -> None:
-    """Make the cluster beside its place and rename it, so that a half-made one is never met."""
-    for leftover in cluster.parent.glob("postgres.new-*"):
-        await asyncio.to_thread(shutil.rmtree, leftover, ignore_errors=True)
-    made = Path(tempfile.mkdtemp(prefix="postgres.new-", dir=cluster.parent))
-    try:
-        if account:
-            os.chown(made, account.uid, account.gid)
-        kept = launch(
-            _initdb_command(installation, durable=durable),
-            directory=made,
-            account=account,
-            log=log,
-            stop_s=QUIT_LIMIT_S,
-        )
-        try:
-            code = await exit_code_of(kept, INITDB_LIMIT_S)
-        finally:
-            release(kept.pipe)
-            await exit_code_of(kept, QUIT_LIMIT_S)
-        if code != 0:
-            raise EmbeddedServerError(
-                f"PostgreSQL could not make a cluster in {cluster}; its log ends:\n{_tail(log)}"
-            )
-        conf = os.open(made / "postgresql.conf", os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
-        with os.fdopen(conf, "w") as file:
-            file.write(f"\ninclude '{SETTINGS_FILE}'\n")
-            file.flush()
-            if durable:
-                os.fsync(conf)
-        os.rename(made, cluster)
-        if durable:
-            _sync_directory(cluster.parent)
-    finally:
-        await asyncio.to_thread(shutil.rmtree, made, ignore_errors=True)
-
-
-def _initdb_command(installation: Installation, *, durable: bool) -> list[str]:
-    locale = ["--locale=C"]
-    if installation.major >= 17:
-        locale = ["--locale-provider=builtin", "--locale=C.UTF-8"]
-    command = [str(installation.bin_dir / "initdb"), "-D", "{directory}", "-U", SUPERUSER]
-    command += ["--encoding=UTF8", *locale, "--data-checksums", "--no-instructions"]
-    # Whoever can enter the socket's folder is the server's own user or root.
-    command += ["--auth-local=trust", "--auth-host=reject"]
-    return command if durable else [*command, "--no-sync"]
-
-
 def _postgres_command(installation: Installation, socket_dir: Path, token: str) -> list[str]:
     """Only what marks the process is on its command line; the rest is in `mintage.conf`."""
     command = [str(installation.bin_dir / "postgres"), "-D", "{directory}"]
@@ -344,82 +268,17 @@ def _postgres_command(installation: Installation, socket_dir: Path, token: str) 
     return [*command, "-c", f"cluster_name={token}", "-c", f"port={PORT}"]
 
 
-async def _end_survivors(cluster: Path) -> None:
-    """Stop, in order, what an earlier Mintage left running, and clear away a stale pid file."""
-    postmaster = read_postmaster(cluster)
-    if postmaster and is_foreign_postgres(cluster, postmaster.pid):
-        raise EmbeddedServerError(
-            f"a PostgreSQL which Mintage did not start (pid {postmaster.pid}) may be running on "
-            f"{cluster}: stop it, or give another --data DIR"
-        )
-    for number, limit_s in ((signal.SIGINT, STOP_LIMIT_S), (signal.SIGQUIT, QUIT_LIMIT_S)):
-        survivors = processes_of(cluster)
-        chief = [pid for pid in survivors if postmaster and pid == postmaster.pid]
-        # Without a postmaster its children end by themselves; what does not is told to.
-        for pid in chief or (survivors if number == signal.SIGQUIT else []):
-            _signal(pid, number)
-        if await _are_gone(cluster, limit_s):
-            break
-    else:
-        raise EmbeddedServerError(
-            f"an earlier PostgreSQL (pid {processes_of(cluster)[:1]}) on {cluster} does not "
-            f"stop: end it with `kill -9`, and start again"
-        )
-    if postmaster and _is_alive(postmaster.pid):
-        # Another program has the number now, and PostgreSQL would believe it to be itself.
-        (cluster / "postmaster.pid").unlink(missing_ok=True)
-
-
-async def _are_gone(cluster: Path, limit_s: float) -> bool:
-    deadline = asyncio.get_running_loop().time() + limit_s
-    while processes_of(cluster):
-        if asyncio.get_running_loop().time() > deadline:
-            return False
-        await asyncio.sleep(POLL_S)
-    return True
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 async def _wait_until_ready(kept: Kept, cluster: Path, log: int) -> None:
     deadline = asyncio.get_running_loop().time() + START_LIMIT_S
     while True:
         if kept.keeper.poll() is not None:
-            raise EmbeddedServerError(f"PostgreSQL did not start; its log ends:\n{_tail(log)}")
+            raise EmbeddedServerError(f"PostgreSQL did not start; its log ends:\n{log_tail(log)}")
         postmaster = read_postmaster(cluster)
         if postmaster and postmaster.pid == kept.pid and postmaster.is_ready:
             return
         if asyncio.get_running_loop().time() > deadline:
             raise EmbeddedServerError(
-                f"PostgreSQL was not ready after {START_LIMIT_S:.0f} s; its log ends:\n{_tail(log)}"
+                f"PostgreSQL was not ready after {START_LIMIT_S:.0f} s; its log ends:\n"
+                f"{log_tail(log)}"
             )
         await asyncio.sleep(POLL_S)
-
-
-def _tail(log: int) -> str:
-    size = os.fstat(log).st_size
-    end = os.pread(log, 16384, max(0, size - 16384)).decode(errors="replace")
-    return "\n".join(end.splitlines()[-LOG_LINES_TOLD:])
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

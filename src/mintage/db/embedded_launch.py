@@ -17,6 +17,7 @@ from mintage.db import embedded_keeper
 from mintage.db.embedded_binaries import Account, EmbeddedServerError
 
 POLL_S: Final = 0.01
+LOG_LINES_TOLD: Final = 20
 
 _held: set[int] = set()
 
@@ -75,21 +76,17 @@ def launch(
             env=_environment(),
             start_new_session=True,
         )
+        pid, fault = _read_report(keeper)
     except BaseException:
         release(pipe)
         raise
     finally:
         os.close(end)
-    assert keeper.stdout is not None  # noqa: S101
-    with keeper.stdout as stream:
-        report = stream.read().decode(errors="replace").splitlines()
-    pids = [int(line[4:]) for line in report if line.startswith("pid ")]
-    faults = [line[6:] for line in report if line.startswith("error ")]
-    if faults or not pids:
+    if pid is None or fault:
         release(pipe)
         keeper.wait()
-        raise EmbeddedServerError(_explain(command, account, faults))
-    return Kept(pids[0], pipe, keeper)
+        raise EmbeddedServerError(_explain(command, account, fault))
+    return Kept(pid, pipe, keeper)
 
 
 async def exit_code_of(kept: Kept, limit_s: float) -> int | None:
@@ -102,6 +99,23 @@ async def exit_code_of(kept: Kept, limit_s: float) -> int | None:
     return code
 
 
+def log_tail(log: int) -> str:
+    """The last lines of the log, for the operator of a start that failed."""
+    size = os.fstat(log).st_size
+    end = os.pread(log, 16384, max(0, size - 16384)).decode(errors="replace")
+    return "\n".join(end.splitlines()[-LOG_LINES_TOLD:])
+
+
+def _read_report(keeper: subprocess.Popen[bytes]) -> tuple[int | None, str]:
+    """The command's process id, and what kept it from running ("" when it runs)."""
+    assert keeper.stdout is not None  # noqa: S101
+    with keeper.stdout as stream:
+        lines = stream.read().decode(errors="replace").splitlines()
+    pids = [int(line[4:]) for line in lines if line.startswith("pid ")]
+    faults = [line[6:] for line in lines if line.startswith("error ")]
+    return (pids[0] if pids else None), "; ".join(faults)
+
+
 def _environment() -> dict[str, str]:
     """No PGDATA, PGPORT, LANG or the like of the operator's shell."""
     kept = {
@@ -112,8 +126,8 @@ def _environment() -> dict[str, str]:
     return {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C", "TZ": "UTC", **kept}
 
 
-def _explain(command: list[str], account: Account | None, faults: list[str]) -> str:
-    fault = "; ".join(faults) or "the process that watches over it ended at once"
+def _explain(command: list[str], account: Account | None, fault: str) -> str:
+    fault = fault or "the process that watches over it ended at once"
     told = f"{command[0]} could not be run: {fault}"
     if account is None:
         return told

@@ -1,29 +1,24 @@
-"""The cluster on disk: its settings, its socket folder, and who is running on it.
+"""What PostgreSQL is told at its start: the settings, and the folder of its socket.
 
-Not here: the binaries and the account (`embedded_binaries`), starting and stopping (`embedded`).
+Not here: the cluster's making (`embedded_create`), its processes (`embedded_processes`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import stat
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from mintage.db.embedded_binaries import Account, EmbeddedServerError, is_reachable_by
+from mintage.db.embedded_processes import PORT, token_of
 
 SETTINGS_FILE: Final = "mintage.conf"
 SUPERUSER: Final = "postgres"
-PORT: Final = 5432
 SOCKET_PATH_BYTES_MAX: Final = 100
-PS_LIMIT_S: Final = 30.0
 
 SETTINGS: Final[Mapping[str, str]] = {
     # The socket in a folder of mode 0700 is the only way in.
@@ -38,13 +33,13 @@ SETTINGS: Final[Mapping[str, str]] = {
     "work_mem": "8MB",
     # Indexes and vacuum of the unit table.
     "maintenance_work_mem": "128MB",
-    # COPY of 20,000 rows fills the default of 8 MB between two flushes.
+    # A COPY of 20,000 rows and their index entries fits in between two flushes.
     "wal_buffers": "16MB",
     # A mint of a million units must not force checkpoints: they double the WAL (page images).
     "max_wal_size": "4GB",
     # Recycled segments are written faster than new ones; this much disk is kept for them.
     "min_wal_size": "512MB",
-    # Fewer page images; recovery after a crash then takes a minute at worst.
+    # Fewer page images; recovery after a crash still reads no more than max_wal_size.
     "checkpoint_timeout": "15min",
     # The embedded build has neither lz4 nor zstd, and pglz costs more than the disk it saves.
     "wal_compression": "off",
@@ -52,14 +47,15 @@ SETTINGS: Final[Mapping[str, str]] = {
     "random_page_cost": "1.1",
     # Short statements: compiling costs more than it gains.
     "jit": "off",
-    # Unit rows are appended by the million: vacuum (visibility map) at 5 %, not at 20 %.
-    "autovacuum_vacuum_insert_scale_factor": "0.05",
+    # Of two cores a report must not take both; and a container's /dev/shm of 64 MB is too small.
+    "max_parallel_workers_per_gather": "0",
     "timezone": "UTC",
     "log_timezone": "UTC",
     # Faults of statements go to the caller, who logs them once; here only the server's own.
     "log_min_messages": "log",
     # No row values (serials, keys) in the log: they come in DETAIL and CONTEXT.
     "log_error_verbosity": "terse",
+    "log_min_error_statement": "panic",
     "log_checkpoints": "off",
     "log_line_prefix": "%m [%p] ",
     # The log is the keeper's descriptor, which bounds it.
@@ -72,59 +68,6 @@ UNSAFE_SETTINGS: Final[Mapping[str, str]] = {
     "synchronous_commit": "off",
     "full_page_writes": "off",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Postmaster:
-    """What `postmaster.pid` says; it may be stale, see `postmaster_of`."""
-
-    pid: int
-    socket_dir: Path
-    port: int
-    is_ready: bool
-
-
-def token_of(cluster: Path) -> str:
-    """The cluster's mark in the command line and title of each of its processes.
-
-    Made of device and inode, so that a moved directory keeps it and a copied one does not.
-    """
-    status = cluster.stat()
-    mark = hashlib.sha256(f"{status.st_dev}:{status.st_ino}".encode()).hexdigest()[:12]
-    return f"mintage-{mark}"
-
-
-def read_postmaster(cluster: Path) -> Postmaster | None:
-    """The lines of `postmaster.pid` (PostgreSQL: src/include/utils/pidfile.h), None without it."""
-    try:
-        lines = (cluster / "postmaster.pid").read_text(errors="surrogateescape").splitlines()
-        pid = int(lines[0])
-    except (FileNotFoundError, IndexError, ValueError):
-        return None
-    lines += [""] * (8 - len(lines))
-    port = int(lines[3]) if lines[3].strip().isdigit() else PORT
-    return Postmaster(abs(pid), Path(lines[4]), port, lines[7].strip() == "ready")
-
-
-def processes_of(cluster: Path) -> list[int]:
-    """The ids of the living processes that bear the cluster's mark, postmaster and backends."""
-    token, owner = token_of(cluster), cluster.stat().st_uid
-    return [
-        pid
-        for pid, (uid, command) in _processes().items()
-        if uid == owner and token in command and _is_postgres(command)
-    ]
-
-
-def is_foreign_postgres(cluster: Path, pid: int) -> bool:
-    """Whether `pid` may be a PostgreSQL on this cluster which Mintage did not start.
-
-    True only for a postgres of the cluster's owner without a mark of Mintage's: one with a mark
-    is ours or serves another directory; anything else got the number of a dead postmaster.
-    """
-    uid, command = _processes().get(pid, (-1, ""))
-    is_owners = uid == cluster.stat().st_uid
-    return is_owners and _is_postgres(command) and "mintage-" not in command
 
 
 def make_socket_dir(cluster: Path, account: Account | None) -> Path:
@@ -178,7 +121,8 @@ def write_settings(
 def _socket_root(account: Account | None) -> Path:
     for root in dict.fromkeys((Path(tempfile.gettempdir()).resolve(), Path("/tmp"))):  # noqa: S108
         path = root / "mintage-012345678901" / f".s.PGSQL.{PORT}"
-        if len(os.fsencode(path)) > SOCKET_PATH_BYTES_MAX:
+        # PostgreSQL and asyncpg both take a comma for the end of a folder.
+        if len(os.fsencode(path)) > SOCKET_PATH_BYTES_MAX or "," in str(root):
             continue
         if account is None or is_reachable_by(root / "socket", account):
             return root
@@ -186,45 +130,3 @@ def _socket_root(account: Account | None) -> Path:
         "the temporary directory is too long a path for a socket, or closed to "
         f"{account.name if account else 'this user'}: set TMPDIR to a short one, such as /tmp"
     )
-
-
-def _is_postgres(command: str) -> bool:
-    """Whether the command is a postmaster's, or the title of one of its children."""
-    program = command.split("\0", 1)[0]
-    return program.startswith("postgres: ") or os.path.basename(program) == "postgres"
-
-
-def _processes() -> dict[int, tuple[int, str]]:
-    """Every living process: its id, its user and its command line, words parted by NUL."""
-    if not sys.platform.startswith("linux"):
-        return _processes_by_ps()
-    found: dict[int, tuple[int, str]] = {}
-    for entry in os.scandir("/proc"):
-        if not entry.name.isdigit():
-            continue
-        try:
-            uid = entry.stat().st_uid
-            command = Path(entry.path, "cmdline").read_bytes()
-        except OSError:
-            continue
-        # A process that has ended and waits to be collected has no command line any more.
-        if command:
-            found[int(entry.name)] = (uid, command.decode(errors="surrogateescape"))
-    return found
-
-
-def _processes_by_ps() -> dict[int, tuple[int, str]]:
-    """As `_processes`, where there is no /proc (macOS); only the first word is told apart."""
-    listed = subprocess.run(
-        ["/bin/ps", "-axo", "pid=,uid=,command="],
-        capture_output=True,
-        text=True,
-        errors="surrogateescape",
-        timeout=PS_LIMIT_S,
-        check=True,
-    )
-    found: dict[int, tuple[int, str]] = {}
-    for line in listed.stdout.splitlines():
-        pid, uid, command = line.split(None, 2)
-        found[int(pid)] = (int(uid), command.replace(" -D ", "\0-D\0", 1))
-    return found
