@@ -1,4 +1,4 @@
-"""The record of what happened: one row of `mint_event` per event, written by whoever made it happen.
+"""The record of what happened: a row of `mint_event` per event, written by whoever made it happen.
 
 Not here: reading the record (`mint_events`). Rows are never changed: privileges see to it.
 """
@@ -51,7 +51,7 @@ async def record_event(
 
 
 def _event_id(now: datetime) -> UUID:
-    """A UUIDv7 that counts up where another draws (RFC 9562 §6.2, method 1: a dedicated counter)."""
+    """A UUIDv7 that counts up where another draws (RFC 9562 §6.2, a dedicated counter)."""
     milliseconds = int(now.timestamp() * 1000)
     count = next(_written) % 2**_COUNTER_BITS
     random = int.from_bytes(os.urandom(6)) % 2**_RANDOM_BITS
