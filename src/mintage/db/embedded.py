@@ -33,15 +33,7 @@ from mintage.db.embedded_binaries import (
     readable_installation,
 )
 from mintage.db.embedded_create import check_reach, create_cluster, has_cluster
-from mintage.db.embedded_launch import (
-    Kept,
-    exit_code_of,
-    hold,
-    is_held,
-    launch,
-    log_tail,
-    release,
-)
+from mintage.db.embedded_launch import Kept, Tether, exit_code_of, launch, log_tail
 from mintage.db.embedded_processes import (
     POLL_S,
     PORT,
@@ -64,7 +56,7 @@ LOG_BYTES_MAX: Final = 1024 * 1024
 class Hold:
     """What ties a server to the process that started it: the lock, and the keeper's pipe."""
 
-    lock: int
+    lock: Tether
     kept: Kept
 
 
@@ -99,10 +91,10 @@ async def start(
     try:
         return await _start_locked(data_dir, lock, bin_dir, settings or {}, durable=durable)
     except OSError as error:
-        release(lock)
+        lock.release()
         raise EmbeddedServerError(f"PostgreSQL cannot start on {data_dir}: {error}") from error
     except BaseException:
-        release(lock)
+        lock.release()
         raise
 
 
@@ -117,16 +109,16 @@ async def stop(server: EmbeddedServer) -> None:
             f"the PostgreSQL of {server.data_dir} (pid {server.postmaster_pid}) was started by "
             f"another process: stop that one"
         )
-    if not is_held(server.hold.lock):
+    if not server.hold.lock.is_held:
         return
-    release(server.hold.kept.pipe)
+    server.hold.kept.pipe.release()
     try:
         await exit_code_of(server.hold.kept, STOP_LIMIT_S + QUIT_LIMIT_S)
         # For the case that someone killed the keeper.
         await end_survivors(server.data_dir / "postgres")
         await asyncio.to_thread(shutil.rmtree, server.socket_dir, ignore_errors=True)
     finally:
-        release(server.hold.lock)
+        server.hold.lock.release()
 
 
 def find(data_dir: Path) -> EmbeddedServer | None:
@@ -172,7 +164,7 @@ async def ensure_database(server: EmbeddedServer, name: str) -> str:
 
 async def _start_locked(
     data_dir: Path,
-    lock: int,
+    lock: Tether,
     bin_dir: Path | None,
     settings: Mapping[str, str],
     *,
@@ -200,7 +192,7 @@ async def _start_locked(
         try:
             await _wait_until_ready(kept, cluster, log)
         except BaseException:
-            release(kept.pipe)
+            kept.pipe.release()
             await exit_code_of(kept, STOP_LIMIT_S + QUIT_LIMIT_S)
             raise
     finally:
@@ -214,7 +206,7 @@ def _dsn(socket_dir: Path, port: int, database: str) -> str:
     return f"postgresql://{SUPERUSER}@/{quote(database, safe='')}?host={host}&port={port}"
 
 
-def _lock_data_dir(data_dir: Path) -> int:
+def _lock_data_dir(data_dir: Path) -> Tether:
     """Take the lock of the data directory, which a dead owner has left by dying."""
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -241,7 +233,7 @@ def _lock_data_dir(data_dir: Path) -> int:
         ) from error
     os.ftruncate(lock, 0)
     os.pwrite(lock, b"%d\n" % os.getpid(), 0)
-    return hold(lock)
+    return Tether(lock)
 
 
 def _open_log(data_dir: Path) -> int:

@@ -88,22 +88,29 @@ def find_installation(bin_dir: Path | None) -> Installation:
 def choose_account(data_dir: Path, cluster: Path) -> Account | None:
     """Whom PostgreSQL runs as: None is the present user; as root, never root.
 
-    As root it is the owner of a cluster that exists, else the owner of the data directory, else
-    `nobody`, so that root and a user may start the same directory in turn.
+    As root it is the owner of a cluster that exists, else the owner of the data directory when
+    he has a name, else `nobody`; so root and a user may start the same directory in turn.
     """
     if os.geteuid() != 0:
         return None
-    for path in (cluster, data_dir):
-        if not path.exists():
-            continue
-        owner = path.stat()
-        if owner.st_uid != 0:
-            return _account(owner.st_uid, owner.st_gid)
+    if cluster.exists() and cluster.stat().st_uid != 0:
+        return _account(cluster.stat())
+    if data_dir.stat().st_uid != 0 and has_name(data_dir.stat().st_uid):
+        return _account(data_dir.stat())
     try:
         nobody = pwd.getpwnam("nobody")
     except KeyError:
         return Account(65534, 65534, "nobody")
     return Account(nobody.pw_uid, nobody.pw_gid, nobody.pw_name)
+
+
+def has_name(uid: int) -> bool:
+    """Whether the system's list of users has `uid`; initdb (not postgres) refuses others."""
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
 
 
 def readable_installation(installation: Installation, account: Account | None) -> Installation:
@@ -120,6 +127,21 @@ def readable_installation(installation: Installation, account: Account | None) -
     if not copy.exists():
         _copy_installation(source, copy)
     return replace(installation, bin_dir=copy / inside)
+
+
+def give(path: Path, account: Account | None) -> None:
+    """Make a folder of our own the account's. Raises EmbeddedServerError where root may not."""
+    if account is None:
+        return
+    try:
+        os.chown(path, account.uid, account.gid)
+    except OSError as error:
+        path.rmdir()
+        raise EmbeddedServerError(
+            f"PostgreSQL refuses to run as root, and this root may not hand {path} to "
+            f"{account.name} ({error.strerror}): start Mintage as a normal user, or set "
+            f"MINTAGE_DATABASE_URL to a running PostgreSQL"
+        ) from error
 
 
 def is_reachable_by(path: Path, account: Account) -> bool:
@@ -139,12 +161,11 @@ def _packaged_bin_dir() -> Path:
     )
 
 
-def _account(uid: int, gid: int) -> Account:
-    try:
-        entry = pwd.getpwuid(uid)
-    except KeyError:
-        return Account(uid, gid, f"user {uid}")
-    return Account(uid, entry.pw_gid, entry.pw_name)
+def _account(owner: os.stat_result) -> Account:
+    if not has_name(owner.st_uid):
+        return Account(owner.st_uid, owner.st_gid, f"user {owner.st_uid}")
+    entry = pwd.getpwuid(owner.st_uid)
+    return Account(entry.pw_uid, entry.pw_gid, entry.pw_name)
 
 
 def _has_bits(path: Path, account: Account, bits: int) -> bool:

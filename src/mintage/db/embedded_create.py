@@ -16,9 +16,11 @@ from mintage.db.embedded_binaries import (
     Account,
     EmbeddedServerError,
     Installation,
+    give,
+    has_name,
     is_reachable_by,
 )
-from mintage.db.embedded_launch import exit_code_of, launch, log_tail, release
+from mintage.db.embedded_launch import exit_code_of, launch, log_tail
 from mintage.db.embedded_processes import QUIT_LIMIT_S
 from mintage.db.embedded_settings import SETTINGS_FILE, SUPERUSER
 
@@ -65,12 +67,17 @@ async def create_cluster(
     cluster: Path, account: Account | None, installation: Installation, log: int, *, durable: bool
 ) -> None:
     """Make the cluster beside its place and rename it, so that a half-made one is never met."""
+    uid = account.uid if account else os.geteuid()
+    if not has_name(uid):
+        raise EmbeddedServerError(
+            f"user {uid} has no entry in /etc/passwd, and PostgreSQL makes a cluster for named "
+            f"users only: add one, start Mintage as another user, or set MINTAGE_DATABASE_URL"
+        )
     for leftover in cluster.parent.glob("postgres.new-*"):
         await asyncio.to_thread(shutil.rmtree, leftover, ignore_errors=True)
     made = Path(tempfile.mkdtemp(prefix="postgres.new-", dir=cluster.parent))
     try:
-        if account:
-            os.chown(made, account.uid, account.gid)
+        give(made, account)
         kept = launch(
             _initdb_command(installation, durable=durable),
             directory=made,
@@ -81,7 +88,7 @@ async def create_cluster(
         try:
             code = await exit_code_of(kept, INITDB_LIMIT_S)
         finally:
-            release(kept.pipe)
+            kept.pipe.release()
             await exit_code_of(kept, QUIT_LIMIT_S)
         if code != 0:
             raise EmbeddedServerError(

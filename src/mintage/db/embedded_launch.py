@@ -19,7 +19,32 @@ from mintage.db.embedded_binaries import Account, EmbeddedServerError
 POLL_S: Final = 0.01
 LOG_LINES_TOLD: Final = 20
 
-_held: set[int] = set()
+
+class Tether:
+    """A descriptor that lives exactly as long as this process, or until it is released.
+
+    A forked child (of a pool of pack makers) does not get it: it would keep the lock and the
+    server of a dead parent.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor: int | None = descriptor
+        _tethers.add(self)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether this very process still holds it."""
+        return self._descriptor is not None
+
+    def release(self) -> None:
+        """Close it; a second time, or in a forked child, nothing happens."""
+        descriptor, self._descriptor = self._descriptor, None
+        _tethers.discard(self)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+_tethers: set[Tether] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,29 +52,8 @@ class Kept:
     """A command under its keeper: the command's process id, and the pipe that keeps it alive."""
 
     pid: int
-    pipe: int
+    pipe: Tether
     keeper: subprocess.Popen[bytes]
-
-
-def hold(descriptor: int) -> int:
-    """Note a descriptor that must not outlive this process in a forked child; returns it.
-
-    A forked child (a pool of pack makers) would keep the lock and the server of a dead parent.
-    """
-    _held.add(descriptor)
-    return descriptor
-
-
-def is_held(descriptor: int) -> bool:
-    """Whether this very process holds the descriptor, neither released nor forked."""
-    return descriptor in _held
-
-
-def release(descriptor: int) -> None:
-    """Close a held descriptor; a second time, or in a forked child, nothing happens."""
-    if descriptor in _held:
-        _held.remove(descriptor)
-        os.close(descriptor)
 
 
 def launch(
@@ -64,8 +68,8 @@ def launch(
     uid, gid = (account.uid, account.gid) if account else (-1, -1)
     keeper_words = [sys.executable, "-I", "-S", embedded_keeper.__file__]
     options = [str(uid), str(gid), str(stop_s), str(directory)]
-    end, pipe = os.pipe()
-    hold(pipe)
+    end, held = os.pipe()
+    pipe = Tether(held)
     try:
         keeper = subprocess.Popen(  # noqa: S603
             [*keeper_words, *options, *command],
@@ -78,12 +82,12 @@ def launch(
         )
         pid, fault = _read_report(keeper)
     except BaseException:
-        release(pipe)
+        pipe.release()
         raise
     finally:
         os.close(end)
     if pid is None or fault:
-        release(pipe)
+        pipe.release()
         keeper.wait()
         raise EmbeddedServerError(_explain(command, account, fault))
     return Kept(pid, pipe, keeper)
@@ -138,9 +142,8 @@ def _explain(command: list[str], account: Account | None, fault: str) -> str:
 
 
 def _release_in_child() -> None:
-    for descriptor in _held:
-        os.close(descriptor)
-    _held.clear()
+    for tether in tuple(_tethers):
+        tether.release()
 
 
 os.register_at_fork(after_in_child=_release_in_child)

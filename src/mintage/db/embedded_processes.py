@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +23,9 @@ POLL_S: Final = 0.02
 STOP_LIMIT_S: Final = 60.0
 QUIT_LIMIT_S: Final = 30.0
 PS_LIMIT_S: Final = 30.0
+_MARK: Final = re.compile(
+    r"(?:\0cluster_name=|\scluster_name=|^postgres: )(mintage-[0-9a-f]{12})\b"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ def processes_of(cluster: Path) -> list[int]:
     return [
         pid
         for pid, (uid, command) in _processes().items()
-        if uid == owner and token in command and _is_postgres(command)
+        if uid == owner and _is_postgres(command) and _mark_of(command) == token
     ]
 
 
@@ -74,7 +78,7 @@ def is_foreign_postgres(cluster: Path, pid: int) -> bool:
     """
     uid, command = _processes().get(pid, (-1, ""))
     is_owners = uid == cluster.stat().st_uid
-    return is_owners and _is_postgres(command) and "mintage-" not in command
+    return is_owners and _is_postgres(command) and _mark_of(command) is None
 
 
 async def end_survivors(cluster: Path) -> None:
@@ -95,8 +99,8 @@ async def end_survivors(cluster: Path) -> None:
             break
     else:
         raise EmbeddedServerError(
-            f"an earlier PostgreSQL on {cluster} does not stop (pids {processes_of(cluster)}): end it "
-            f"with `kill -9`, and start again"
+            f"an earlier PostgreSQL on {cluster} does not stop (pids {processes_of(cluster)}): "
+            f"end it with `kill -9`, and start again"
         )
     if postmaster and _is_alive(postmaster.pid):
         # Another program has the number now, and PostgreSQL would believe it to be itself.
@@ -133,6 +137,12 @@ def _is_postgres(command: str) -> bool:
     """Whether the command is a postmaster's, or the title of one of its children."""
     program = command.split("\0", 1)[0]
     return program.startswith("postgres: ") or os.path.basename(program) == "postgres"
+
+
+def _mark_of(command: str) -> str | None:
+    """The mark of a cluster (`token_of`) in a postmaster's words or a child's title."""
+    found = _MARK.search(command)
+    return found[1] if found else None
 
 
 def _processes() -> dict[int, tuple[int, str]]:

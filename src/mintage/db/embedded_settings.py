@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from mintage.db.embedded_binaries import Account, EmbeddedServerError, is_reachable_by
+from mintage.db.embedded_binaries import Account, EmbeddedServerError, give, is_reachable_by
 from mintage.db.embedded_processes import PORT, token_of
 
 SETTINGS_FILE: Final = "mintage.conf"
@@ -62,7 +62,7 @@ SETTINGS: Final[Mapping[str, str]] = {
     "logging_collector": "off",
 }
 
-# For tests: a crash of the machine may lose the cluster, a crash of PostgreSQL does not.
+# For tests: a crash of PostgreSQL loses the last moments, one of the machine the whole cluster.
 UNSAFE_SETTINGS: Final[Mapping[str, str]] = {
     "fsync": "off",
     "synchronous_commit": "off",
@@ -87,8 +87,7 @@ def make_socket_dir(cluster: Path, account: Account | None) -> Path:
             )
         shutil.rmtree(directory)
     directory.mkdir(mode=0o700)
-    if account:
-        os.chown(directory, account.uid, account.gid)
+    give(directory, account)
     return directory
 
 
