@@ -1,0 +1,116 @@
+"""What door 1 is made of, who is calling, and how an error is answered there.
+
+The storage, auth and function endpoints answer errors in shapes of their own (`api.shapes`); this
+is PostgREST's. Not here: which routes there are (`api.routes`), and what a caller may do
+(`perform`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mintage.api.json_answer import json_response
+from mintage.errors import NOT_AUTHENTICATED, MintageError
+from mintage.operations.call import ANONYMOUS, SERVICE, Caller
+from mintage.perform import Platform
+from mintage.secrets import Secrets
+from mintage.settings import Settings
+from mintage.tokens import KeyToken, Session, TokenRefused, Tokens
+
+if TYPE_CHECKING:
+    from mintage.storage import PackStore
+
+_ERRORS_MAX: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What the endpoints of the control plane are given. `store` holds the packs' bytes."""
+
+    platform: Platform
+    settings: Settings
+    secrets: Secrets
+    store: PackStore
+
+    @property
+    def tokens(self) -> Tokens:
+        limits = self.platform.limits
+        return Tokens(self.secrets, f"{self.settings.platform_url}/auth/v1", limits.clock_leeway_s)
+
+
+async def authenticate(door: Door, request: Request) -> Caller:
+    """Who calls: `Authorization: Bearer` decides, `apikey` grants nothing.
+
+    Anonymous without that header or with the anon key. Raises `MintageError` 401 for a token that
+    is not exactly right, without telling what was wrong with it.
+    """
+    token = bearer_token(request)
+    if token is None:
+        return ANONYMOUS
+    verified = verified_token(door, token)
+    if isinstance(verified, Session):
+        return Caller("user", verified.user_id)
+    return SERVICE if verified.role == "service_role" else ANONYMOUS
+
+
+async def require_caller(door: Door, request: Request) -> Caller:
+    """The caller, who must not be anonymous: 401 otherwise."""
+    caller = await authenticate(door, request)
+    if caller.kind == "anonymous":
+        raise MintageError(NOT_AUTHENTICATED)
+    return caller
+
+
+def bearer_token(request: Request) -> str | None:
+    """The token of the one `Authorization: Bearer` header; None without the header."""
+    values = request.headers.getlist("authorization")
+    if not values:
+        return None
+    scheme, _, token = values[0].strip().partition(" ")
+    if len(values) > 1 or scheme.lower() != "bearer" or not token.strip():
+        raise MintageError(NOT_AUTHENTICATED)
+    return token.strip()
+
+
+def verified_token(door: Door, token: str) -> Session | KeyToken:
+    """What `token` states, verified; 401 for anything that is not exactly right."""
+    try:
+        return door.tokens.verify(token)
+    except TokenRefused:
+        raise MintageError(NOT_AUTHENTICATED) from None
+
+
+def request_id_of(request: Request) -> str:
+    """The id that this request is answered and logged under."""
+    request_id: str = request.state.request_id
+    return request_id
+
+
+def error_response(error: MintageError, headers: Mapping[str, str] | None = None) -> Response:
+    """`error` in PostgREST's shape, with `errors` naming each bad argument."""
+    body = {
+        "code": error.kind.code,
+        "message": error.message,
+        "details": error.details,
+        "hint": error.hint,
+        "errors": [
+            {"argument": problem.argument, "problem": problem.problem, "hint": problem.hint}
+            for problem in error.problems[:_ERRORS_MAX]
+        ],
+    }
+    return json_response(body, error.kind.status, error_headers(error) | dict(headers or {}))
+
+
+def error_headers(error: MintageError) -> dict[str, str]:
+    """The headers that go with `error` in every shape."""
+    headers = {}
+    if error.retry_after_s is not None:
+        headers["retry-after"] = str(error.retry_after_s)
+    if error.kind is NOT_AUTHENTICATED:
+        headers["www-authenticate"] = "Bearer"
+    return headers

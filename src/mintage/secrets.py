@@ -1,0 +1,238 @@
+"""The process's secrets: signing keys, made at the first start and kept in one file (0600).
+
+The file is JSON: `api_secret` (text, signs the anon and service keys), `session_keys` (ES256
+private keys as PEM with a `kid`; the first signs, all verify), `storage_key`, `product_page_key`
+(text), `created_at` (seconds; the anon and service keys are counted from it). Several processes
+that start at once agree on the file that came first. Not here: passwords' and refresh tokens'
+hashes (rows), and tokens (`tokens.py`).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import stat
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    EllipticCurvePublicKey,
+    generate_private_key,
+)
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+SECRET_BYTES_MIN: Final = 32
+_DISTINCT_BYTES_MIN: Final = 8
+_FILE_BYTES_MAX: Final = 1024 * 1024
+_TEXTS: Final = ("api_secret", "storage_key", "product_page_key")
+_NAMES: Final = frozenset({*_TEXTS, "session_keys", "created_at"})
+
+# Secrets that stand in documentation or example files of Supabase, jwt.io and RFC 7515.
+_PUBLISHED_SECRETS: Final = frozenset(
+    {
+        "super-secret-jwt-token-with-at-least-32-characters-long",
+        "your-super-secret-jwt-token-with-at-least-32-characters-long",
+        "your-super-secret-and-long-jwt-secret-at-least-32-chars",
+        "JiA3qyur0XC/X+rVy20dETq4VR1YBZG3K0v3YH/8/dg=",
+        "a-string-secret-at-least-256-bits-long",
+        "a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
+        "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
+        "UpNVntYA60FovwSu6eqbbTANmqdAdkh8",
+    }
+)
+# The x coordinates of published P-256 keys: RFC 7515 A.3, RFC 7517 A.2, Supabase's CLI, jwt.io.
+_PUBLISHED_POINTS: Final = frozenset(
+    {
+        "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+        "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+        "M5Sjqn5zwC9Kl1zVfUUGvv9boQjCGd45G8sdopBExB4",
+        "EVs_o5-uQbTjL3chynL4wXgUg2R9q9UU8I5mEovUf84",
+    }
+)
+
+
+class SecretsError(ValueError):
+    """The secrets' file cannot be used; the message says why and what would be right, never a
+    secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionKey:
+    """One ES256 key: `kid` names it in tokens and in the JWKS."""
+
+    kid: str
+    private: EllipticCurvePrivateKey = field(repr=False)
+
+    @property
+    def public(self) -> EllipticCurvePublicKey:
+        return self.private.public_key()
+
+    def public_jwk(self) -> dict[str, object]:
+        """The public key as a JWK (RFC 7517) that verifies ES256."""
+        numbers = self.public.public_numbers()
+        return {
+            "kty": "EC",
+            "crv": "P-256",
+            "x": _base64url(numbers.x.to_bytes(32, "big")),
+            "y": _base64url(numbers.y.to_bytes(32, "big")),
+            "kid": self.kid,
+            "alg": "ES256",
+            "use": "sig",
+            "key_ops": ["verify"],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """All keys of the process; each kind of token has its own."""
+
+    api_secret: bytes = field(repr=False)
+    session_keys: tuple[SessionKey, ...]
+    storage_key: bytes = field(repr=False)
+    product_page_key: bytes = field(repr=False)
+    created_at: int
+
+
+def load_or_create_secrets(path: Path) -> Secrets:
+    """The secrets in the file `path`, which is made with random ones where there is none.
+
+    Raises `SecretsError` for a file that others can read, that is malformed, or that holds a short
+    or a published secret.
+    """
+    try:
+        if not path.exists():
+            _create(path)
+        return _load(path)
+    except OSError as error:
+        raise SecretsError(f"{path}: {error.strerror or 'cannot be read'}") from error
+
+
+def new_secrets_text() -> str:
+    """Random secrets as the text of a secrets' file."""
+    private = generate_private_key(SECP256R1()).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    )
+    content = {
+        "api_secret": secrets.token_urlsafe(48),
+        "session_keys": [{"kid": secrets.token_hex(8), "private_key": private.decode("ascii")}],
+        "storage_key": secrets.token_urlsafe(48),
+        "product_page_key": secrets.token_urlsafe(48),
+        "created_at": int(time.time()),
+    }
+    return json.dumps(content, indent=2) + "\n"
+
+
+def parse_secrets(text: str) -> Secrets:
+    """`text` of a secrets' file. Raises `SecretsError`."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        raise SecretsError("is no JSON") from None
+    if not isinstance(content, dict) or set(content) != _NAMES:
+        raise SecretsError("must be an object with exactly " + ", ".join(sorted(_NAMES)))
+    created_at = content["created_at"]
+    if type(created_at) is not int or not 0 < created_at < 2**40:
+        raise SecretsError("created_at must be a time in seconds since 1970")
+    api_secret, storage_key, product_page_key = (_secret(content, name) for name in _TEXTS)
+    if len({api_secret, storage_key, product_page_key}) < len(_TEXTS):
+        raise SecretsError("api_secret, storage_key and product_page_key must differ")
+    return Secrets(
+        api_secret,
+        _session_keys(content["session_keys"]),
+        storage_key,
+        product_page_key,
+        created_at,
+    )
+
+
+def _create(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A whole file is linked to its name: whoever comes second keeps the first one's, and nobody
+    # ever reads half a file. mkstemp opens with O_EXCL and mode 0600.
+    handle, name = tempfile.mkstemp(prefix=".secrets-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(new_secrets_text())
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(name, path)
+        except FileExistsError:
+            return
+    finally:
+        os.unlink(name)
+
+
+def _load(path: Path) -> Secrets:
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise SecretsError(f"{path} must be a file")
+        if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise SecretsError(f"{path} can be read by others than its owner: chmod 600 {path}")
+        body = file.read(_FILE_BYTES_MAX + 1)
+    if len(body) > _FILE_BYTES_MAX:
+        raise SecretsError(f"{path} is too large for a file of secrets")
+    try:
+        return parse_secrets(body.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise SecretsError(f"{path} is no UTF-8 text") from None
+    except SecretsError as problem:
+        raise SecretsError(f"{path}: {problem}") from None
+
+
+def _secret(content: Mapping[str, object], name: str) -> bytes:
+    value = content[name]
+    if not isinstance(value, str):
+        raise SecretsError(f"{name} must be text")
+    encoded = value.encode("utf-8", "surrogatepass")
+    if len(encoded) < SECRET_BYTES_MIN:
+        raise SecretsError(f"{name} must have at least {SECRET_BYTES_MIN} bytes")
+    if value.strip() in _PUBLISHED_SECRETS or len(set(encoded)) < _DISTINCT_BYTES_MIN:
+        raise SecretsError(f"{name} is one that everybody knows or can guess: make a random one")
+    return encoded
+
+
+def _session_keys(value: object) -> tuple[SessionKey, ...]:
+    if not isinstance(value, list) or not value:
+        raise SecretsError("session_keys must be a list of at least one key")
+    keys = tuple(_session_key(entry) for entry in value)
+    if len({key.kid for key in keys}) < len(keys):
+        raise SecretsError("session_keys: each kid must be there once")
+    return keys
+
+
+def _session_key(value: object) -> SessionKey:
+    if not isinstance(value, dict) or set(value) != {"kid", "private_key"}:
+        raise SecretsError("session_keys: each must be an object of kid and private_key")
+    kid, pem = value["kid"], value["private_key"]
+    if not isinstance(kid, str) or not 1 <= len(kid) <= 64 or not kid.isascii():
+        raise SecretsError("session_keys: kid must be text of 1 to 64 ASCII characters")
+    try:
+        private = load_pem_private_key(str(pem).encode("utf-8"), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise SecretsError(f"session_keys: {kid} must be a private key in PEM") from None
+    if not isinstance(private, EllipticCurvePrivateKey) or not isinstance(private.curve, SECP256R1):
+        raise SecretsError(f"session_keys: {kid} must be a P-256 key (ES256)")
+    key = SessionKey(kid, private)
+    if key.public_jwk()["x"] in _PUBLISHED_POINTS:
+        raise SecretsError(f"session_keys: {kid} is a key that everybody knows: make a random one")
+    return key
+
+
+def _base64url(value: bytes) -> str:
+    return base64.urlsafe_b64encode(value).decode("ascii").rstrip("=")
