@@ -39,7 +39,7 @@ async def record_event(
     await call.connection.execute(
         _INSERT_EVENT,
         call.brand_id,
-        _event_id(call.now),
+        event_id(call.now),
         mint_job_id,
         mint_batch_id,
         event_type,
@@ -50,7 +50,7 @@ async def record_event(
     )
 
 
-def _event_id(now: datetime) -> UUID:
+def event_id(now: datetime) -> UUID:
     """A UUIDv7 that counts up where another draws (RFC 9562 §6.2, a dedicated counter)."""
     milliseconds = int(now.timestamp() * 1000)
     count = next(_written) % 2**_COUNTER_BITS

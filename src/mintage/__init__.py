@@ -1,0 +1,1 @@
+"""Mintage: a self-hosted minting platform for item-level product identity."""

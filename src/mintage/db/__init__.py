@@ -1,0 +1,1 @@
+"""How Mintage speaks to PostgreSQL. What it says is in sql/."""

@@ -1,0 +1,150 @@
+"""Connections and transactions: who speaks to PostgreSQL, as which role, for which brand.
+
+A transaction begins, takes its role and its brand's settings in one round trip (`set local`, so that a
+pooled connection keeps nothing). Not here: any statement of the domain (sql/queries/).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import asyncpg
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+    Pool = asyncpg.Pool[asyncpg.Record]
+else:
+    Connection = asyncpg.Connection
+    Pool = asyncpg.Pool
+
+AWAY_ERRORS = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.InterfaceError,
+    OSError,
+    TimeoutError,
+)
+"""What a driver raises when the server is away: answered 503, never 500."""
+
+
+class DatabaseRole(StrEnum):
+    """The roles of sql/schema.sql that a transaction can take."""
+
+    APP = "mintage_app"
+    SERVICE = "mintage_service"
+    RESOLVER = "mintage_resolver"
+    MINTER = "mintage_minter"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What row-level security is told of a transaction."""
+
+    role: DatabaseRole
+    brand_id: UUID | None = None
+    user_id: UUID | None = None
+    api_key_id: UUID | None = None
+
+    def statements(self) -> str:
+        """The `set local` statements; the values are a role's name and UUIDs, never text from outside."""
+        settings = {
+            "mintage.brand_id": self.brand_id,
+            "mintage.user_id": self.user_id,
+            "mintage.api_key_id": self.api_key_id,
+        }
+        lines = [f"set local role {self.role.value}"]
+        lines += [
+            f"set local {name} = '{value}'" for name, value in settings.items() if value is not None
+        ]
+        return "; ".join(lines)
+
+
+class Database:
+    """A pool, and transactions from it. `close` waits for those under way."""
+
+    def __init__(self, pool: Pool, *, statement_timeout_s: int) -> None:
+        self._pool = pool
+        self._statement_timeout_s = statement_timeout_s
+
+    @property
+    def pool(self) -> Pool:
+        return self._pool
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def transaction(
+        self,
+        identity: Identity,
+        *,
+        read_only: bool = False,
+        waits_for_disk: bool = True,
+        statement_timeout_s: int | None = None,
+    ) -> AsyncIterator[Connection]:
+        """One transaction as `identity`; commits at the end, rolls back on any exception.
+
+        `waits_for_disk=False` is for writes whose loss in a crash costs nothing (a claim): it commits
+        without waiting; whatever commits after it makes it durable too.
+        """
+        opening = [
+            "begin read only" if read_only else "begin",
+            f"set local statement_timeout = '{statement_timeout_s or self._statement_timeout_s}s'",
+            identity.statements(),
+        ]
+        if not waits_for_disk:
+            opening.append("set local synchronous_commit = off")
+        async with self._pool.acquire(timeout=5) as connection:
+            try:
+                await connection.execute("; ".join(opening))
+                yield connection
+            except BaseException:
+                if connection.is_in_transaction():
+                    await connection.execute("rollback")
+                raise
+            else:
+                await connection.execute("commit")
+
+
+async def open_database(
+    dsn: str, *, connections: int, statement_timeout_s: int, application: str
+) -> Database:
+    """A pool on `dsn`. `statement_cache_size=0` in the URL's query is honoured (PgBouncer)."""
+    pool = await asyncpg.create_pool(
+        dsn,
+        min_size=1,
+        max_size=connections,
+        init=_prepare_connection,
+        reset=_reset_connection,
+        timeout=5,
+        max_inactive_connection_lifetime=300,
+        server_settings={"application_name": f"mintage {application}"},
+    )
+    return Database(pool, statement_timeout_s=statement_timeout_s)
+
+
+async def _prepare_connection(connection: Connection) -> None:
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=_encode_json, decoder=json.loads, format="text"
+    )
+
+
+async def _reset_connection(connection: Connection) -> None:
+    # All our state is "set local": the driver's own reset would cost a round trip per transaction.
+    if connection.is_in_transaction():
+        await connection.execute("rollback")
+
+
+def _encode_json(value: Mapping[str, object] | list[object]) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

@@ -1,0 +1,470 @@
+"""The arguments of every RPC as typed models, and how raw JSON becomes one of them (SPEC §2).
+
+Every bad argument is named at once, with what would be right: each field's description completes the
+sentence "must be …". Not here: reading the body (`api.json_body`) and rules of the domain.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import Annotated, Final, Literal, TypeVar
+from uuid import UUID
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
+
+from mintage.errors import ArgumentProblem, invalid_input
+from mintage.rules import lifecycle
+
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+_RFC3339: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DIGITS: Final = re.compile(r"-?[0-9]{1,18}")
+
+
+def _uuid(value: object) -> UUID:
+    if isinstance(value, UUID):
+        return value
+    if not isinstance(value, str) or not _UUID.fullmatch(value):
+        raise PydanticCustomError("uuid", "is no UUID")
+    return UUID(value)
+
+
+def _moment(value: object) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    if not isinstance(value, str) or not _RFC3339.fullmatch(value):
+        raise PydanticCustomError("moment", "is no time with an offset")
+    try:
+        return datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise PydanticCustomError("moment", "is no time that exists") from None
+
+
+def _date(value: object) -> date:
+    if isinstance(value, date):
+        return value
+    if not isinstance(value, str) or not _DATE.fullmatch(value):
+        raise PydanticCustomError("date", "is no date")
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise PydanticCustomError("date", "is no date that exists") from None
+
+
+Uuid = Annotated[UUID, BeforeValidator(_uuid, json_schema_input_type=str)]
+Moment = Annotated[datetime, BeforeValidator(_moment, json_schema_input_type=str)]
+Day = Annotated[date, BeforeValidator(_date, json_schema_input_type=str)]
+Limit = Annotated[int, Field(ge=1, le=200, description="an integer from 1 to 200")]
+Cursor = Annotated[str, Field(max_length=512, description="the next_cursor of the page before")]
+From = Annotated[Moment, Field(description="a time such as 2026-01-31T12:00:00Z (inclusive)")]
+To = Annotated[Moment, Field(description="a time such as 2026-01-31T12:00:00Z (exclusive)")]
+ProductId = Annotated[Uuid, Field(description="the UUID of a product")]
+ProductBatchId = Annotated[Uuid, Field(description="the UUID of a production batch")]
+MintBatchId = Annotated[Uuid, Field(description="the UUID of a mint batch")]
+MintJobId = Annotated[Uuid, Field(description="the UUID of a mint job")]
+MintLotId = Annotated[Uuid, Field(description="the UUID of a mint lot")]
+IdempotencyKey = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=255),
+    Field(description="text of 1 to 255 characters"),
+]
+IdentityMode = Annotated[Literal["batch", "serial"], Field(description='"batch" or "serial"')]
+ActivationMode = Annotated[
+    Literal["active_at_mint", "first_scan"], Field(description='"active_at_mint" or "first_scan"')
+]
+BatchStatus = Literal[
+    "draft", "queued", "processing", "failed", "minted", "exported", "printed", "applied", "voided"
+]
+Quantity = Annotated[int, Field(ge=1, le=1_000_000, description="an integer from 1 to 1000000")]
+ProductBatchQuantity = Annotated[
+    int, Field(ge=1, le=2_000_000_000, description="an integer from 1 to 2000000000")
+]
+Sku = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=64),
+    Field(description="text of 1 to 64 characters"),
+]
+Name = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200),
+    Field(description="text of 1 to 200 characters"),
+]
+Description = Annotated[str, Field(max_length=5000, description="text of at most 5000 characters")]
+HttpsUrl = Annotated[
+    str,
+    StringConstraints(min_length=9, max_length=2000, pattern=r"^https://[^\s/@]+(/\S*)?$"),
+    Field(description="an https:// URL of at most 2000 characters"),
+]
+Email = Annotated[
+    str,
+    StringConstraints(min_length=3, max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$"),
+    Field(description="an e-mail address of at most 254 characters"),
+]
+
+
+class Arguments(BaseModel):
+    """Strict: no coercion, no unknown key. Field names on the wire have a leading `_`."""
+
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        alias_generator=lambda name: f"_{name}",
+        validate_by_name=False,
+        validate_by_alias=True,
+    )
+
+
+class Nested(BaseModel):
+    """An object inside an argument: keys as they are."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class BrandArguments(Arguments):
+    """Arguments of an RPC that works in one brand."""
+
+    brand_id: Uuid = Field(description="the UUID of a brand")
+
+
+class NoArguments(Arguments):
+    """An RPC without arguments."""
+
+
+# Minting
+
+
+class LotArgument(Nested):
+    """One lot of a batch-mode request."""
+
+    lot_code: str = Field(description="text of 1 to 20 characters of GS1 set 82 (AI 10)")
+    qty: Quantity
+
+
+class SubmitMintRequest(BrandArguments):
+    product_id: ProductId
+    product_batch_id: ProductBatchId | None = None
+    requested_quantity: Quantity
+    identity_mode: IdentityMode
+    activation_mode: ActivationMode
+    lots: list[LotArgument] | None = Field(
+        default=None, description="a list of 1 to 100 lots {lot_code, qty} (batch mode only)"
+    )
+    serials: list[str] | None = Field(
+        default=None, description="a list of as many serials as the quantity (serial mode only)"
+    )
+    idempotency_key: IdempotencyKey | None = None
+
+
+class ProcessMintJobBatch(Arguments):
+    mint_job_id: MintJobId | None = None
+    batch_size: Annotated[int, Field(ge=1, le=20_000, description="an integer from 1 to 20000")] = (
+        20_000
+    )
+
+
+class ListMintBatches(BrandArguments):
+    limit: Limit = 20
+    cursor: Cursor | None = None
+    status: BatchStatus | None = Field(
+        default=None, description="one of " + ", ".join(lifecycle.BATCH_STATUSES)
+    )
+    product_id: ProductId | None = None
+    from_: From | None = Field(default=None, alias="_from")
+    to: To | None = None
+
+
+class GetMintBatchById(BrandArguments):
+    mint_batch_id: MintBatchId
+
+
+class ListMintUnits(BrandArguments):
+    mint_batch_id: MintBatchId | None = None
+    mint_lot_id: MintLotId | None = None
+    status: Literal["minted", "active", "revoked"] | None = Field(
+        default=None, description='"minted", "active" or "revoked", together with a batch or lot'
+    )
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+class ListMintEvents(BrandArguments):
+    mint_batch_id: MintBatchId | None = None
+    mint_job_id: MintJobId | None = None
+    event_type: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = Field(
+        default=None, description="an event type such as mint_requested"
+    )
+    from_: From | None = Field(default=None, alias="_from")
+    to: To | None = None
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+# Exports
+
+
+class RequestPayloadPacks(BrandArguments):
+    mint_batch_id: MintBatchId
+    format: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(
+        default="csv", description="the name of a format, such as csv"
+    )
+    profile: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = Field(
+        default=None, description="the name of a print profile"
+    )
+    options: dict[str, object] | None = Field(
+        default=None, description="an object of the format's options"
+    )
+
+
+class ListPayloadPacks(BrandArguments):
+    mint_batch_id: MintBatchId | None = None
+    export_group_id: Uuid | None = Field(default=None, description="the UUID of an export group")
+    status: Literal["pending", "generating", "completed", "failed"] | None = Field(
+        default=None, description="one of " + ", ".join(lifecycle.PACK_STATUSES)
+    )
+    limit: Limit = 20
+    cursor: Cursor | None = None
+
+
+# Catalogue and members
+
+
+class CreateBrand(Arguments):
+    slug: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] = (
+        Field(description="1 to 63 characters a-z, 0-9 and inner hyphens")
+    )
+    name: Name
+    owner_email: Email
+
+
+class CreateProduct(BrandArguments):
+    sku: Sku
+    name: Name
+    gtin: str | None = Field(
+        default=None, description="8, 12, 13 or 14 digits with a right check digit"
+    )
+    description: Description | None = None
+    image_url: HttpsUrl | None = None
+
+
+class ProductPatch(Nested):
+    """Only the keys given are changed; `description` and `image_url` may be set to null."""
+
+    name: Name | None = None
+    description: Description | None = None
+    image_url: HttpsUrl | None = None
+    sku: Sku | None = None
+    commercial_status: Literal["DRAFT", "ACTIVE", "DISCONTINUED"] | None = Field(
+        default=None, description="DRAFT, ACTIVE or DISCONTINUED"
+    )
+    mint_readiness_status: Literal["NOT_READY", "READY"] | None = Field(
+        default=None, description="NOT_READY or READY"
+    )
+
+
+class UpdateProduct(BrandArguments):
+    product_id: ProductId
+    patch: ProductPatch = Field(description="an object of the fields to change")
+
+
+class SetProductIdentifier(BrandArguments):
+    product_id: ProductId
+    identifier_type: Literal["sku", "gtin", "ean", "upc"] = Field(
+        description="sku, gtin, ean or upc"
+    )
+    raw_value: str = Field(description="the identifier's value")
+
+
+class CreateProductBatch(BrandArguments):
+    product_id: ProductId
+    batch_number: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(
+        description="text of 1 to 64 characters"
+    )
+    production_date: Day | None = Field(default=None, description="a date such as 2026-01-31")
+    quantity: ProductBatchQuantity | None = None
+    facility_ref: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
+        default=None, description="text of 1 to 200 characters"
+    )
+    attributes: dict[str, object] | None = Field(default=None, description="an object")
+    status: Literal["DRAFT", "READY", "CLOSED"] = Field(
+        default="DRAFT", description="DRAFT, READY or CLOSED"
+    )
+    is_cumulative: bool = Field(default=True, description="true or false")
+
+
+class ProductBatchPatch(Nested):
+    """Only the keys given are changed; a number never changes."""
+
+    status: Literal["DRAFT", "READY", "CLOSED"] | None = Field(
+        default=None, description="DRAFT, READY or CLOSED"
+    )
+    quantity: ProductBatchQuantity | None = None
+    is_cumulative: bool | None = Field(default=None, description="true or false")
+    production_date: Day | None = Field(default=None, description="a date such as 2026-01-31")
+    facility_ref: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
+        default=None, description="text of 1 to 200 characters"
+    )
+    attributes: dict[str, object] | None = Field(default=None, description="an object")
+
+
+class UpdateProductBatch(BrandArguments):
+    product_batch_id: ProductBatchId
+    patch: ProductBatchPatch = Field(description="an object of the fields to change")
+
+
+class SetBrandMember(BrandArguments):
+    email: Email
+    role: Literal["owner", "admin", "editor", "viewer"] = Field(
+        description="owner, admin, editor or viewer"
+    )
+
+
+_Model = TypeVar("_Model", bound=Arguments)
+
+
+def parse_arguments(model: type[_Model], raw: Mapping[str, object]) -> _Model:
+    """`raw` (wire names) as `model`; 400 naming every bad argument. Null is absent where optional."""
+    given = {
+        name: value
+        for name, value in raw.items()
+        if value is not None or _is_required(model, name) or name not in _by_wire_name(model)
+    }
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise invalid_input(_problems(model, error)) from None
+
+
+def parse_brand_id(raw: Mapping[str, object]) -> UUID:
+    """`_brand_id` alone, which is checked before membership and before all other arguments."""
+    try:
+        return _uuid(raw.get("_brand_id"))
+    except PydanticCustomError:
+        problem = "is missing" if raw.get("_brand_id") is None else "is no UUID"
+        raise invalid_input(
+            [ArgumentProblem("_brand_id", problem, "must be the UUID of a brand")]
+        ) from None
+
+
+def raw_from_query(model: type[Arguments], pairs: list[tuple[str, str]]) -> dict[str, object]:
+    """The arguments of a GET or HEAD call: ASCII digits are read as integers where one is due.
+
+    The text `null` is absent, except for free text. A name twice is refused.
+    """
+    fields = _by_wire_name(model)
+    raw: dict[str, object] = {}
+    for name, text in pairs:
+        if name in raw:
+            raise invalid_input([ArgumentProblem(name, "is there twice", "give it once")])
+        field = fields.get(name)
+        kind = _kind(field) if field is not None else "text"
+        if text == "null" and kind != "text":
+            raw[name] = None
+        elif kind == "integer" and _DIGITS.fullmatch(text):
+            raw[name] = int(text)
+        else:
+            raw[name] = text
+    return raw
+
+
+def _kind(field: FieldInfo) -> Literal["integer", "text", "other"]:
+    annotation = str(field.annotation)
+    if "int" in annotation.replace("print", ""):
+        return "integer"
+    return "text" if field.json_schema_extra == {"x-free-text": True} else "other"
+
+
+def _by_wire_name(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def _is_required(model: type[BaseModel], wire_name: str) -> bool:
+    field = _by_wire_name(model).get(wire_name)
+    return field is not None and field.is_required()
+
+
+def _problems(model: type[BaseModel], error: ValidationError) -> list[ArgumentProblem]:
+    problems = []
+    for fault in error.errors(include_url=False, include_context=False, include_input=True):
+        argument = _argument_name(fault["loc"])
+        hint = _hint(model, fault["loc"])
+        match fault["type"]:
+            case "missing":
+                problem = "is missing"
+            case "extra_forbidden":
+                names = ", ".join(sorted(_by_wire_name(model)))
+                problem, hint = "is no argument of this function", f"the arguments are {names}"
+            case _ if fault["input"] is None:
+                problem = "is null"
+            case "uuid" | "moment" | "date":
+                problem = fault["msg"]
+            case kind:
+                problem = _PLAIN_PROBLEMS.get(kind, fault["msg"][:1].lower() + fault["msg"][1:])
+        problems.append(ArgumentProblem(argument, problem, hint))
+    return problems
+
+
+_PLAIN_PROBLEMS: Final = {
+    "int_type": "is no integer",
+    "int_from_float": "is no integer",
+    "string_type": "is no text",
+    "bool_type": "is neither true nor false",
+    "list_type": "is no list",
+    "dict_type": "is no object",
+    "model_type": "is no object",
+    "model_attributes_type": "is no object",
+    "literal_error": "is none of the values that exist",
+    "greater_than_equal": "is too small",
+    "less_than_equal": "is too large",
+    "string_too_short": "is too short",
+    "string_too_long": "is too long",
+    "string_pattern_mismatch": "has the wrong form",
+}
+
+
+def _argument_name(location: tuple[int | str, ...]) -> str:
+    name = ""
+    for part in location:
+        if isinstance(part, int):
+            name += f"[{part}]"
+        elif name:
+            name += f".{part}"
+        else:
+            name = part
+    return name
+
+
+def _hint(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
+    current: type[BaseModel] | None = model
+    description = "an argument of this function"
+    for part in location:
+        if isinstance(part, int) or current is None:
+            continue
+        field = _by_wire_name(current).get(part)
+        if field is None:
+            break
+        description = field.description or description
+        current = _model_inside(field.annotation)
+    return f"must be {description}"
+
+
+def _model_inside(annotation: object) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for part in getattr(annotation, "__args__", ()):
+        if found := _model_inside(part):
+            return found
+    return None

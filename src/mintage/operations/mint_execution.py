@@ -1,0 +1,378 @@
+"""process_mint_job_batch: one bounded, crash-safe cycle of minting (SPEC §4, DATA-MODEL "A cycle").
+
+Two transactions: claim (lease with an epoch) and work (COPY, counters, events). Whoever dies in between
+loses nothing: the next claim goes on at `minted_quantity`. Not here: the loop that calls it (`worker`),
+and what is in a chunk's rows (`mint_chunks`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+
+from mintage.db import copy_buffers
+from mintage.db.connection import AWAY_ERRORS, Connection, DatabaseRole, Identity
+from mintage.db.queries import query
+from mintage.errors import not_found
+from mintage.operations.arguments import ProcessMintJobBatch
+from mintage.operations.call import Answer, Call, Transactions
+from mintage.operations.events import event_id, record_event
+from mintage.operations.mint_chunks import Chunk, build_chunk, read_brought_serials
+from mintage.rules.lifecycle import EventType, JobError
+from mintage.telemetry import logger
+
+KIND: Final = "mint_job"
+OWNER: Final = f"{socket.gethostname()}:{os.getpid()}"
+_CLAIM: Final = query("work_item", "claim")
+_CLAIM_ONE: Final = query("work_item", "claim_one")
+_ATTEMPT_FAILED: Final = query("work_item", "attempt_failed")
+_REMOVE: Final = query("work_item", "remove")
+_RESERVE: Final = query("mint_job", "reserve")
+_FIND_ANYWHERE: Final = query("mint_job", "find_anywhere")
+_PROGRESS: Final = query("mint_job", "progress")
+_CLOSE_CYCLE: Final = query("mint_job", "close_cycle")
+_FAIL_JOB: Final = query("mint_job", "fail")
+_NOTE_ATTEMPT: Final = query("mint_job", "note_attempt")
+_FAIL_BATCH: Final = query("mint_batch", "fail")
+_GIVE_BACK: Final = query("mint_job", "give_quantity_back")
+_LOTS: Final = query("mint_batch", "lots")
+_SENTENCES: Final[dict[JobError, str]] = {
+    "SERIAL_COLLISION": "A unit id or serial of the chunk was taken already; nothing of the chunk was kept.",
+    "INTEGRITY_CHECK_FAILED": "The chunk was not exactly complete; nothing of it was kept.",
+    "LEASE_LOST": "The lease lapsed before the cycle was closed; nothing of the chunk was kept.",
+    "VOIDED": "The mint batch was voided.",
+    "INTERNAL": "The cycle failed; the reason has been logged. Nothing of the chunk was kept.",
+}
+_log = logger("operations")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A leased job, as the claim found it. `epoch` is the token that the closing statement compares."""
+
+    brand_id: UUID
+    mint_job_id: UUID
+    mint_batch_id: UUID
+    epoch: int
+    now: datetime
+    identity_mode: str
+    requested_quantity: int
+    minted_quantity: int
+    unit_id_low: UUID
+    serial_prefix: str | None
+    serial_strata: int | None
+    has_brought_serials: bool
+
+
+class CycleFailed(Exception):
+    """The work transaction was rolled back, for one of our reasons."""
+
+    def __init__(self, code: JobError) -> None:
+        self.code: JobError = code
+        super().__init__(code)
+
+
+async def process_mint_job_batch(
+    transactions: Transactions, arguments: ProcessMintJobBatch
+) -> Answer:
+    """Run one cycle of `batch_size` units at most, of the job named or of the one whose turn it is.
+
+    Answers as in SPEC §4: in progress, completed, IDLE, busy, or `ok: false` for a failed cycle.
+    """
+    claimed = await _claim(transactions, arguments.mint_job_id)
+    if not isinstance(claimed, Claim):
+        return claimed
+    try:
+        return await _work(transactions, claimed, arguments.batch_size)
+    except AWAY_ERRORS:
+        # A lost connection is no attempt: the lease lapses, or is given back if the server answers.
+        await _give_lease_back(transactions, claimed)
+        raise
+    except asyncio.CancelledError:
+        await asyncio.shield(_give_lease_back(transactions, claimed))
+        raise
+    except Exception as error:  # noqa: BLE001 - booked as an attempt and logged, never lost
+        return await _book_failure(transactions, claimed, error)
+
+
+async def _claim(transactions: Transactions, job_id: UUID | None) -> Claim | Answer:
+    """Lease a job, in a transaction of its own. An answer instead where there is nothing to run."""
+    lease_s = transactions.limits.job_lease_s
+    service = transactions.caller.identity(None)
+    async with transactions.database.transaction(service, waits_for_disk=False) as connection:
+        if job_id is None:
+            item = await connection.fetchrow(_CLAIM, KIND, OWNER, lease_s)
+        else:
+            item = await connection.fetchrow(_CLAIM_ONE, KIND, job_id, OWNER, lease_s)
+        if item is not None:
+            return await _reserve(transactions, connection, item)
+        if job_id is None:
+            return {"ok": True, "mint_job_id": None, "status": "IDLE", "done": True}
+        brand_id = await connection.fetchval(_FIND_ANYWHERE, job_id)
+    if brand_id is None:
+        raise not_found("mint job")
+    async with transactions.call(brand_id) as call:
+        return await _state(call, job_id)
+
+
+async def _reserve(
+    transactions: Transactions, connection: Connection, item: asyncpg.Record
+) -> Claim | Answer:
+    brand_id, job_id = item["brand_id"], item["ref_id"]
+    epoch, attempts = item["lease_epoch"], item["attempts"]
+    await connection.execute(transactions.caller.identity(brand_id).statements())
+    call = await transactions.call_on(connection, brand_id)
+    if item["has_lapsed"] and attempts >= call.limits.attempts_max:
+        await connection.execute(_REMOVE, KIND, brand_id, job_id, epoch)
+        await _fail_job(call, job_id, "LEASE_LOST", attempts)
+        return _failed_answer("FAILED", attempts, "LEASE_LOST", done=True)
+    row = await connection.fetchrow(_RESERVE, brand_id, job_id, attempts, call.now)
+    if row is None:
+        raise LookupError("a queued work item without a job that can run")
+    if row["is_first_start"]:
+        await record_event(
+            call,
+            "mint_job_started",
+            payload={"requested_quantity": row["requested_quantity"]},
+            mint_job_id=job_id,
+            mint_batch_id=row["mint_batch_id"],
+        )
+    return Claim(
+        brand_id=brand_id,
+        mint_job_id=job_id,
+        mint_batch_id=row["mint_batch_id"],
+        epoch=epoch,
+        now=call.now,
+        identity_mode=row["identity_mode"],
+        requested_quantity=row["requested_quantity"],
+        minted_quantity=row["minted_quantity"],
+        unit_id_low=row["unit_id_low"],
+        serial_prefix=row["serial_prefix"],
+        serial_strata=row["serial_strata"],
+        has_brought_serials=row["has_brought_serials"],
+    )
+
+
+async def _work(transactions: Transactions, claim: Claim, batch_size: int) -> Answer:
+    """The second transaction: COPY the chunk as the minter, then close as the service, or roll back."""
+    count = min(batch_size, claim.requested_quantity - claim.minted_quantity)
+    serials = None
+    if claim.has_brought_serials:
+        async with transactions.call(claim.brand_id) as call:
+            serials = await read_brought_serials(
+                call, claim.mint_batch_id, claim.minted_quantity, count
+            )
+    chunk = await asyncio.to_thread(
+        build_chunk,
+        brand_id=claim.brand_id,
+        mint_batch_id=claim.mint_batch_id,
+        unit_id_low=claim.unit_id_low,
+        requested_quantity=claim.requested_quantity,
+        first_unit_no=claim.minted_quantity,
+        count=count,
+        serial_prefix=claim.serial_prefix,
+        serial_strata=claim.serial_strata,
+        brought_serials=serials,
+        created_at=claim.now,
+    )
+    minter = Identity(DatabaseRole.MINTER, claim.brand_id)
+    async with transactions.database.transaction(minter) as connection:
+        try:
+            await connection.copy_to_table(
+                "mint_unit",
+                columns=copy_buffers.COLUMNS,
+                source=io.BytesIO(chunk.buffer),
+                format="binary",
+            )
+        except asyncpg.UniqueViolationError:
+            raise CycleFailed("SERIAL_COLLISION") from None
+        await connection.execute(transactions.caller.identity(claim.brand_id).statements())
+        await _close(transactions, connection, claim, chunk)
+    minted = claim.minted_quantity + chunk.count
+    is_done = minted == claim.requested_quantity
+    return {
+        "ok": True,
+        "mint_job_id": claim.mint_job_id,
+        "mint_batch_id": claim.mint_batch_id,
+        "status": "COMPLETED" if is_done else "PROCESSING",
+        "units_created": chunk.count,
+        "minted_quantity": minted,
+        "requested_quantity": claim.requested_quantity,
+        "remaining": claim.requested_quantity - minted,
+        "done": is_done,
+    }
+
+
+async def _close(
+    transactions: Transactions, connection: Connection, claim: Claim, chunk: Chunk
+) -> None:
+    events = await _events(connection, claim, chunk)
+    row = await connection.fetchrow(
+        _CLOSE_CYCLE,
+        claim.brand_id,
+        claim.mint_job_id,
+        claim.mint_batch_id,
+        chunk.lowest_id,
+        chunk.highest_id,
+        claim.epoch,
+        chunk.first_unit_no,
+        chunk.count,
+        claim.now,
+        transactions.caller.kind,
+        transactions.caller.id,
+        [event_id(claim.now) for _ in events],
+        [event_type for event_type, _ in events],
+        [payload for _, payload in events],
+    )
+    if row is None or not row["has_lease"]:
+        raise CycleFailed("LEASE_LOST")
+    if not row["is_closed"]:
+        raise CycleFailed("INTEGRITY_CHECK_FAILED")
+    if claim.minted_quantity + chunk.count == claim.requested_quantity:
+        await connection.execute(_REMOVE, KIND, claim.brand_id, claim.mint_job_id, claim.epoch)
+
+
+async def _events(
+    connection: Connection, claim: Claim, chunk: Chunk
+) -> list[tuple[EventType, Mapping[str, object]]]:
+    minted = claim.minted_quantity + chunk.count
+    events: list[tuple[EventType, Mapping[str, object]]] = [
+        (
+            "mint_units_created",
+            {
+                "count": chunk.count,
+                "first_unit_no": chunk.first_unit_no,
+                "last_unit_no": minted - 1,
+                "minted_quantity": minted,
+                "requested_quantity": claim.requested_quantity,
+            },
+        )
+    ]
+    if minted < claim.requested_quantity:
+        return events
+    if claim.identity_mode == "batch":
+        rows = await connection.fetch(_LOTS, claim.brand_id, claim.mint_batch_id)
+        lots = [{"lot_code": row["lot_code"], "quantity": row["quantity"]} for row in rows]
+        events.append(("mint_lots_confirmed", {"lots": lots}))
+    events.append(("mint_job_completed", {"minted_quantity": minted}))
+    return events
+
+
+async def _book_failure(transactions: Transactions, claim: Claim, error: Exception) -> Answer:
+    """An attempt more, with back-off; the third fails the job. The work was rolled back already."""
+    code: JobError = error.code if isinstance(error, CycleFailed) else "INTERNAL"
+    if code == "INTERNAL":
+        _log.error("a cycle failed", mint_job_id=str(claim.mint_job_id), exc_info=error)
+    limits = transactions.limits
+    async with transactions.call(claim.brand_id) as call:
+        attempts = await call.connection.fetchval(
+            _ATTEMPT_FAILED,
+            KIND,
+            claim.brand_id,
+            claim.mint_job_id,
+            claim.epoch,
+            1,
+            limits.backoff_s,
+        )
+        if attempts is None:
+            return await _overtaken(call, claim, code)
+        if attempts < limits.attempts_max:
+            await call.connection.execute(
+                _NOTE_ATTEMPT, claim.brand_id, claim.mint_job_id, attempts, code, call.now
+            )
+            row = await call.connection.fetchrow(_PROGRESS, claim.brand_id, claim.mint_job_id)
+            status = row["status"] if row is not None else "PROCESSING"
+            return _failed_answer(status, attempts, code, done=False)
+        await call.connection.execute(_REMOVE, KIND, claim.brand_id, claim.mint_job_id, claim.epoch)
+        await _fail_job(call, claim.mint_job_id, code, attempts)
+        return _failed_answer("FAILED", attempts, code, done=True)
+
+
+async def _overtaken(call: Call, claim: Claim, code: JobError) -> Answer:
+    """The lease is another's by now, or the job was voided: its own state is the answer."""
+    row = await call.connection.fetchrow(_PROGRESS, claim.brand_id, claim.mint_job_id)
+    if row is None:
+        raise not_found("mint job")
+    is_failed = row["status"] == "FAILED"
+    shown: JobError = row["last_error"] if is_failed and row["last_error"] else code
+    return _failed_answer(
+        row["status"], row["attempts"], shown, done=row["status"] in {"FAILED", "COMPLETED"}
+    )
+
+
+async def _fail_job(call: Call, job_id: UUID, code: JobError, attempts: int) -> None:
+    """FAILED: the units stay, what was not minted is given back to the production batch."""
+    await call.connection.execute(_FAIL_JOB, call.brand_id, job_id, attempts, code, call.now)
+    batch = await call.connection.fetchrow(_FAIL_BATCH, call.brand_id, job_id, call.now)
+    if batch is None:
+        raise LookupError("a running job without a running batch")
+    await record_event(
+        call,
+        "mint_job_failed",
+        payload={
+            "error": code,
+            "attempts": attempts,
+            "minted_quantity": batch["minted_quantity"],
+            "requested_quantity": batch["requested_quantity"],
+        },
+        mint_job_id=job_id,
+        mint_batch_id=batch["id"],
+    )
+    if batch["product_batch_id"] is not None and batch["given_back"]:
+        await call.connection.execute(
+            _GIVE_BACK, call.brand_id, batch["product_batch_id"], batch["given_back"], call.now
+        )
+
+
+async def _give_lease_back(transactions: Transactions, claim: Claim) -> None:
+    try:
+        async with transactions.call(claim.brand_id) as call:
+            await call.connection.execute(
+                _ATTEMPT_FAILED, KIND, claim.brand_id, claim.mint_job_id, claim.epoch, 0, ()
+            )
+    except AWAY_ERRORS:
+        _log.warning(
+            "a lease could not be given back and will lapse", mint_job_id=str(claim.mint_job_id)
+        )
+
+
+async def _state(call: Call, job_id: UUID) -> Answer:
+    """The answer for a job that is not to be run now: finished, failed, or leased by another."""
+    row = await call.connection.fetchrow(_PROGRESS, call.brand_id, job_id)
+    if row is None:
+        raise not_found("mint job")
+    if row["status"] == "FAILED":
+        return _failed_answer("FAILED", row["attempts"], row["last_error"] or "INTERNAL", done=True)
+    is_done = row["status"] == "COMPLETED"
+    minted, requested = row["minted_quantity"] or 0, row["requested_quantity"] or 0
+    answer: dict[str, object] = {
+        "ok": True,
+        "mint_job_id": row["id"],
+        "mint_batch_id": row["mint_batch_id"],
+        "status": row["status"],
+        "units_created": 0,
+        "minted_quantity": minted,
+        "requested_quantity": requested,
+        "remaining": requested - minted,
+        "done": is_done,
+    }
+    return answer if is_done else answer | {"busy": True}
+
+
+def _failed_answer(status: str, attempts: int, code: JobError, *, done: bool) -> Answer:
+    return {
+        "ok": False,
+        "status": status,
+        "attempts": attempts,
+        "error": {"code": code, "message": _SENTENCES[code]},
+        "done": done,
+    }

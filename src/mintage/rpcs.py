@@ -1,0 +1,90 @@
+"""The whole API as one table: name, function, arguments, action needed, read-only, audience.
+
+A new RPC is a row here, a function in `operations/`, its statements in sql/queries/, a test and a page in
+docs/api/, all of one name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from mintage.operations import (
+    arguments,
+    brands,
+    exports,
+    identifiers,
+    members,
+    mint_batches,
+    mint_events,
+    mint_execution,
+    mint_submission,
+    mint_units,
+    product_batches,
+    products,
+)
+from mintage.operations.call import Answer
+from mintage.rules.roles import Action
+
+Audience = Literal["brand", "caller", "service"]
+"""brand: works in the brand of `_brand_id`; caller: any authenticated caller; service: no brand named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rpc:
+    """One row. `opens_transactions`: the function is given `Transactions` rather than a `Call`."""
+
+    function: Callable[[Any, Any], Awaitable[Answer]]
+    arguments: type[arguments.Arguments]
+    action: Action
+    is_read_only: bool = False
+    audience: Audience = "brand"
+    opens_transactions: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+
+_ROWS: Final = (
+    # Minting
+    Rpc(mint_submission.submit_mint_request, arguments.SubmitMintRequest, "mint:write"),
+    Rpc(
+        mint_execution.process_mint_job_batch,
+        arguments.ProcessMintJobBatch,
+        "service",
+        audience="service",
+        opens_transactions=True,
+    ),
+    Rpc(mint_batches.list_mint_batches, arguments.ListMintBatches, "mint:read", is_read_only=True),
+    Rpc(
+        mint_batches.get_mint_batch_by_id,
+        arguments.GetMintBatchById,
+        "mint:read",
+        is_read_only=True,
+    ),
+    Rpc(mint_units.list_mint_units, arguments.ListMintUnits, "mint:read", is_read_only=True),
+    Rpc(mint_events.list_mint_events, arguments.ListMintEvents, "mint:read", is_read_only=True),
+    # Exports
+    Rpc(exports.request_payload_packs, arguments.RequestPayloadPacks, "exports:write"),
+    Rpc(exports.list_payload_packs, arguments.ListPayloadPacks, "mint:read", is_read_only=True),
+    # Catalogue
+    Rpc(products.create_product, arguments.CreateProduct, "products:write"),
+    Rpc(products.update_product, arguments.UpdateProduct, "products:write"),
+    Rpc(identifiers.set_product_identifier, arguments.SetProductIdentifier, "gates:write"),
+    Rpc(product_batches.create_product_batch, arguments.CreateProductBatch, "gates:write"),
+    Rpc(product_batches.update_product_batch, arguments.UpdateProductBatch, "gates:write"),
+    # Administration
+    Rpc(members.set_brand_member, arguments.SetBrandMember, "admin"),
+    Rpc(
+        brands.list_my_brands,
+        arguments.NoArguments,
+        "mint:read",
+        is_read_only=True,
+        audience="caller",
+    ),
+    Rpc(brands.create_brand, arguments.CreateBrand, "service", audience="service"),
+)
+
+RPCS: Final = {row.name: row for row in _ROWS}

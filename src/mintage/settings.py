@@ -1,0 +1,188 @@
+"""Every setting and every limit of Mintage; the only reader of the environment.
+
+Not here: secrets' files (`secrets.py` makes and reads them) and brand settings (rows of `brand`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one call, page, cycle or name may take at most (SPEC §9). Tests shorten the leases."""
+
+    request_quantity_max: int = 1_000_000
+    cycle_units_max: int = 20_000
+    lots_max: int = 100
+    pack_units: int = 10_000
+    signed_url_lifetime_s_max: int = 300
+    attempts_max: int = 3
+    backoff_s: tuple[float, ...] = (5.0, 20.0)
+    job_lease_s: float = 60.0
+    pack_lease_s: float = 600.0
+    page_rows_max: int = 200
+    page_rows_default: int = 20
+    page_rows_default_long: int = 50
+    status_filter_rows_max: int = 20_000
+    body_bytes_max: int = 1024 * 1024
+    body_bytes_max_serials: int = 32 * 1024 * 1024
+    big_bodies_max: int = 2
+    json_depth_max: int = 16
+    idempotency_key_characters_max: int = 255
+    kick_timeout_s: float = 10.0
+    kick_head_start_s: float = 1.0
+    poll_interval_s: float = 0.5
+    tries_max: int = 50
+    password_characters_min: int = 8
+    password_characters_max: int = 256
+    access_token_lifetime_s: int = 3600
+    refresh_token_lifetime_s: int = 30 * 86400
+    clock_leeway_s: int = 60
+    statement_timeout_s: int = 30
+    fold_interval_s: float = 2.0
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used, with what would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The process's settings. `database_url` None means: the embedded PostgreSQL in `data_dir`."""
+
+    data_dir: Path
+    database_url: str | None
+    postgres_bin_dir: Path | None
+    host: str
+    port: int
+    platform_url: str
+    resolver_domain: str
+    storage_url: str | None
+    pool_connections: int
+    trusted_proxies: frozenset[str]
+    country_file: Path | None
+    secrets_file: Path
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class SettingDoc:
+    """One environment variable: `docs/settings.md` has a row for each, and a test compares them."""
+
+    variable: str
+    default: str
+    meaning: str
+
+
+SETTINGS: Final = (
+    SettingDoc("MINTAGE_DATA", "~/.mintage", "data directory: embedded PostgreSQL, packs, secrets"),
+    SettingDoc(
+        "MINTAGE_DATABASE_URL", "", "PostgreSQL 15 to 18 to use instead of the embedded one"
+    ),
+    SettingDoc(
+        "MINTAGE_POSTGRES_BIN", "", "folder of other PostgreSQL programs for the embedded one"
+    ),
+    SettingDoc("MINTAGE_HOST", "127.0.0.1", "address to listen on"),
+    SettingDoc("MINTAGE_PORT", "8080", "port to listen on"),
+    SettingDoc("MINTAGE_URL", "http://localhost:PORT", "the platform's public base URL"),
+    SettingDoc(
+        "MINTAGE_RESOLVER_DOMAIN", "localhost", "domain under which a brand gets {slug}.DOMAIN"
+    ),
+    SettingDoc("MINTAGE_STORAGE_URL", "", "where packs are kept, when not in the data directory"),
+    SettingDoc("MINTAGE_POOL_CONNECTIONS", "10", "PostgreSQL connections a process"),
+    SettingDoc(
+        "MINTAGE_TRUSTED_PROXIES", "", "addresses whose X-Forwarded-* are believed, by comma"
+    ),
+    SettingDoc("MINTAGE_COUNTRY_FILE", "", "MaxMind-format file for the country of a scan"),
+    SettingDoc(
+        "MINTAGE_SECRETS_FILE", "DATA/secrets.json", "file with the signing keys and secrets"
+    ),
+)
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Settings from `environment`. Raises `SettingsError` with what would be right."""
+    known = {row.variable for row in SETTINGS}
+    for name in sorted(environment):
+        if name.startswith("MINTAGE_") and name not in known:
+            raise SettingsError(f"{name} is no setting of Mintage; docs/settings.md lists them all")
+    data_dir = Path(environment.get("MINTAGE_DATA") or "~/.mintage").expanduser().absolute()
+    port = _integer(environment, "MINTAGE_PORT", 8080, 0, 65535)
+    host = environment.get("MINTAGE_HOST") or "127.0.0.1"
+    platform_url = _base_url(
+        "MINTAGE_URL", environment.get("MINTAGE_URL") or f"http://localhost:{port}"
+    )
+    postgres_bin = environment.get("MINTAGE_POSTGRES_BIN")
+    country_file = environment.get("MINTAGE_COUNTRY_FILE")
+    secrets_file = environment.get("MINTAGE_SECRETS_FILE")
+    return Settings(
+        data_dir=data_dir,
+        database_url=_database_url(environment.get("MINTAGE_DATABASE_URL")),
+        postgres_bin_dir=Path(postgres_bin).expanduser() if postgres_bin else None,
+        host=host,
+        port=port,
+        platform_url=platform_url,
+        resolver_domain=(environment.get("MINTAGE_RESOLVER_DOMAIN") or "localhost").lower(),
+        storage_url=environment.get("MINTAGE_STORAGE_URL") or None,
+        pool_connections=_integer(environment, "MINTAGE_POOL_CONNECTIONS", 10, 3, 500),
+        trusted_proxies=frozenset(
+            part.strip()
+            for part in environment.get("MINTAGE_TRUSTED_PROXIES", "").split(",")
+            if part.strip()
+        ),
+        country_file=Path(country_file).expanduser() if country_file else None,
+        secrets_file=Path(secrets_file).expanduser() if secrets_file else data_dir / "secrets.json",
+    )
+
+
+def base_url_of(value: str) -> str:
+    """`value` as scheme://host[:port] in lower case without a path; `ValueError` with what is wrong."""
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must be http:// or https:// and a host")
+    if (
+        parts.username
+        or parts.password
+        or parts.query
+        or parts.fragment
+        or parts.path not in {"", "/"}
+    ):
+        raise ValueError("must be scheme, host and port only")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port is not None else "")
+
+
+def _base_url(variable: str, value: str) -> str:
+    try:
+        return base_url_of(value)
+    except ValueError as problem:
+        raise SettingsError(
+            f"{variable}={value!r}: {problem}, e.g. https://id.example.com"
+        ) from None
+
+
+def _database_url(value: str | None) -> str | None:
+    if not value:
+        return None
+    if urlsplit(value).scheme not in {"postgres", "postgresql"}:
+        raise SettingsError(
+            "MINTAGE_DATABASE_URL must begin with postgresql://, "
+            "e.g. postgresql://mintage:…@db.example.com:5432/mintage"
+        )
+    return value
+
+
+def _integer(
+    environment: Mapping[str, str], variable: str, default: int, low: int, high: int
+) -> int:
+    text = environment.get(variable)
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
+        raise SettingsError(f"{variable}={text!r} must be a whole number from {low} to {high}")
+    return int(text)
