@@ -26,7 +26,7 @@ async def brand_base_url(call: Call) -> str:
     return base_url.removesuffix("/")
 
 
-def resolver_url(  # noqa: PLR0913, PLR0917 - a unit's identity has that many parts
+def resolver_url(
     base_url: str,
     gtin14: str | None,
     unit_id: UUID,

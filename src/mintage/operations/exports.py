@@ -1,0 +1,207 @@
+"""request_payload_packs and list_payload_packs (SPEC §4, §7).
+
+Not here: writing the files (`pack_execution`) and handing them out (`downloads`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+
+from mintage.db.paging import ListKey
+from mintage.db.queries import query
+from mintage.errors import ArgumentProblem, invalid_input, not_found
+from mintage.operations.arguments import ListPayloadPacks, RequestPayloadPacks
+from mintage.operations.call import Answer, BlockingReason, Call, Refused, TryAgain
+from mintage.operations.events import record_event
+from mintage.operations.listing import page_answer, start_position
+from mintage.packs.formats import FORMATS, PackFormat
+from mintage.rules.lifecycle import EXPORTABLE_BATCH_STATUSES
+
+KIND: Final = "payload_pack"
+_BATCH: Final = query("export", "batch")
+_INSERT_GROUP: Final = query("export", "insert_group")
+_OPEN_GROUP: Final = query("export", "open_group")
+_INSERT_PACKS: Final = query("export", "insert_packs")
+_ENQUEUE_PACKS: Final = query("export", "enqueue_packs")
+_WAKE: Final = query("work_item", "wake")
+_LIST_NEWEST: Final = query("export", "list_newest")
+_LIST_OF_BATCH: Final = query("export", "list_of_batch")
+_LIST_OF_GROUP: Final = query("export", "list_of_group")
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The units of one pack: `unit_count` of them from `first_unit_no` (from 0) on."""
+
+    pack_index: int
+    first_unit_no: int
+    unit_count: int
+
+
+async def request_payload_packs(call: Call, arguments: RequestPayloadPacks) -> Answer:
+    """Queue the packs of a minted batch; an open group of the same format and profile is answered.
+
+    Answers `{ok, export_group_id, pack_count, status, is_duplicate}`, or `ok: false` with
+    `BATCH_NOT_MINTED`, `BATCH_VOIDED` or `FORMAT_NOT_APPLICABLE`. 400 for an unknown batch, format,
+    profile or option.
+    """
+    pack_format = _requested_format(arguments)
+    batch = await call.connection.fetchrow(_BATCH, call.brand_id, arguments.mint_batch_id)
+    if batch is None:
+        raise not_found("mint batch")
+    _require_exportable(batch, pack_format)
+    slices = slices_of(batch["requested_quantity"], call.limits.pack_units)
+    group_id = await call.connection.fetchval(
+        _INSERT_GROUP,
+        call.brand_id,
+        call.new_id(),
+        batch["id"],
+        pack_format.name,
+        arguments.profile,
+        arguments.options or {},
+        len(slices),
+        call.caller.id,
+        call.actor_type,
+        call.now,
+    )
+    if group_id is None:
+        return await _open_group(call, arguments)
+    await _insert_packs(call, arguments, group_id, batch["product_id"], slices)
+    await record_event(
+        call,
+        "payload_packs_requested",
+        payload={
+            "export_group_id": str(group_id),
+            "format": pack_format.name,
+            "profile": arguments.profile,
+            "pack_count": len(slices),
+        },
+        mint_batch_id=batch["id"],
+    )
+    await call.connection.execute(_WAKE, KIND)
+    return {
+        "ok": True,
+        "export_group_id": group_id,
+        "pack_count": len(slices),
+        "status": "pending",
+        "is_duplicate": False,
+    }
+
+
+async def list_payload_packs(call: Call, arguments: ListPayloadPacks) -> Answer:
+    """One page of packs in `(created_at desc, id desc)` order, by batch, group and status (SPEC §4)."""
+    filters = {
+        "batch": arguments.mint_batch_id,
+        "group": arguments.export_group_id,
+        "status": arguments.status,
+    }
+    key = ListKey("list_payload_packs", call.brand_id, filters)
+    start = start_position(key, arguments.cursor, None)
+    common = (call.brand_id, start.created_at, start.id, arguments.limit + 1, arguments.status)
+    if arguments.export_group_id is not None:
+        rows = await call.connection.fetch(
+            _LIST_OF_GROUP, *common, arguments.export_group_id, arguments.mint_batch_id
+        )
+    elif arguments.mint_batch_id is not None:
+        rows = await call.connection.fetch(_LIST_OF_BATCH, *common, arguments.mint_batch_id)
+    else:
+        rows = await call.connection.fetch(_LIST_NEWEST, *common)
+    return page_answer(key, "packs", [dict(row) for row in rows], arguments.limit)
+
+
+def slices_of(quantity: int, pack_units: int) -> list[Slice]:
+    """`quantity` units cut by unit number into packs of `pack_units`, the last one perhaps smaller."""
+    return [
+        Slice(index, first, min(pack_units, quantity - first))
+        for index, first in enumerate(range(0, quantity, pack_units), start=1)
+    ]
+
+
+def _requested_format(arguments: RequestPayloadPacks) -> PackFormat:
+    pack_format = FORMATS.get(arguments.format)
+    if pack_format is None:
+        hint = f"must be one of {', '.join(sorted(FORMATS))}"
+        raise invalid_input([ArgumentProblem("_format", "is no format there is", hint)])
+    problems = []
+    profile = arguments.profile
+    if profile is not None and profile not in pack_format.profiles:
+        hint = _names_hint("profiles", pack_format.name, pack_format.profiles)
+        problems.append(ArgumentProblem("_profile", "is no profile of this format", hint))
+    for option in sorted(set(arguments.options or {}) - pack_format.options):
+        hint = _names_hint("options", pack_format.name, pack_format.options)
+        problems.append(ArgumentProblem(f"_options.{option}", "is no option of this format", hint))
+    if problems:
+        raise invalid_input(problems)
+    return pack_format
+
+
+def _names_hint(what: str, format_name: str, names: frozenset[str]) -> str:
+    if not names:
+        return f"the format {format_name} has no {what}"
+    return f"must be one of {', '.join(sorted(names))}"
+
+
+def _require_exportable(batch: asyncpg.Record, pack_format: PackFormat) -> None:
+    status = batch["status"]
+    if status == "voided":
+        raise _refusal("BATCH_VOIDED", "The mint batch was voided: it has no packs any more.")
+    if status not in EXPORTABLE_BATCH_STATUSES:
+        raise _refusal(
+            "BATCH_NOT_MINTED", f"The mint batch is {status}: packs are made once it is minted."
+        )
+    if batch["identity_mode"] not in pack_format.identity_modes:
+        raise _refusal(
+            "FORMAT_NOT_APPLICABLE",
+            f"The format {pack_format.name} does not fit a batch of {batch['identity_mode']} mode.",
+        )
+
+
+def _refusal(code: str, message: str) -> Refused:
+    return Refused({"ok": False, "blocking_reasons": [BlockingReason(code, message).as_answer()]})
+
+
+async def _open_group(call: Call, arguments: RequestPayloadPacks) -> Answer:
+    group = await call.connection.fetchrow(
+        _OPEN_GROUP, call.brand_id, arguments.mint_batch_id, arguments.format, arguments.profile
+    )
+    if group is None:
+        # It was open at the insert and is finished now: the next attempt makes a new one.
+        raise TryAgain
+    return {
+        "ok": True,
+        "export_group_id": group["id"],
+        "pack_count": group["pack_count"],
+        "status": group["status"],
+        "is_duplicate": True,
+    }
+
+
+async def _insert_packs(
+    call: Call,
+    arguments: RequestPayloadPacks,
+    group_id: UUID,
+    product_id: UUID,
+    slices: list[Slice],
+) -> None:
+    # The packs of a group have one time: ascending ids keep them in order in the queue and in lists.
+    pack_ids = sorted(call.new_id() for _ in slices)
+    await call.connection.execute(
+        _INSERT_PACKS,
+        call.brand_id,
+        group_id,
+        arguments.mint_batch_id,
+        product_id,
+        arguments.format,
+        arguments.profile,
+        len(slices),
+        call.now,
+        pack_ids,
+        [part.pack_index for part in slices],
+        [part.first_unit_no for part in slices],
+        [part.unit_count for part in slices],
+    )
+    await call.connection.execute(_ENQUEUE_PACKS, call.brand_id, call.now, pack_ids)

@@ -1,0 +1,323 @@
+"""Writing one payload pack: claim, write, close (SPEC §7; DATA-MODEL "Leases", "Claim").
+
+The file is written between two transactions, to a path that contains the lease's epoch; closing
+compares the epoch. Whoever dies in between leaves a file that nothing refers to (`pack_sweep`), and
+the next claim writes the pack anew. Not here: the loop that calls it (`worker`), and the bytes of a
+format (`packs`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+from uuid import UUID
+
+import asyncpg
+
+from mintage.db.connection import AWAY_ERRORS
+from mintage.db.queries import query
+from mintage.operations.call import SYSTEM, Call, Transactions
+from mintage.operations.events import record_event
+from mintage.operations.exports import KIND
+from mintage.operations.unit_rows import BatchFacts, SliceIncomplete, read_unit_rows
+from mintage.packs.formats import FORMATS
+from mintage.packs.rows import UnitRow
+from mintage.storage import PackStore, StorageFailure, StoredFile
+from mintage.telemetry import logger
+
+PackResult = Literal["idle", "completed", "retried", "failed", "lost"]
+PackError = Literal[
+    "BATCH_VOIDED", "LEASE_LOST", "INTEGRITY_CHECK_FAILED", "STORAGE_FAILED", "INTERNAL"
+]
+OWNER: Final = f"{socket.gethostname()}:{os.getpid()}"
+_CLAIM: Final = query("work_item", "claim")
+_CLAIM_ONE: Final = query("work_item", "claim_one")
+_ATTEMPT_FAILED: Final = query("work_item", "attempt_failed")
+_REMOVE: Final = query("work_item", "remove")
+_BATCH_OF_PACK: Final = query("export", "batch_of_pack")
+_START_PACK: Final = query("export", "start_pack")
+_START_GROUP: Final = query("export", "start_group")
+_LOCK_ITEM: Final = query("export", "lock_item")
+_LOCK_BATCH: Final = query("export", "lock_batch")
+_COMPLETE_PACK: Final = query("export", "complete_pack")
+_FAIL_PACK: Final = query("export", "fail_pack")
+_PUT_PACK_BACK: Final = query("export", "put_pack_back")
+_FINISH_GROUP: Final = query("export", "finish_group")
+_EXPORT_BATCH: Final = query("export", "export_batch")
+_log = logger("operations")
+
+
+@dataclass(frozen=True, slots=True)
+class PackOutcome:
+    """What became of one call. `idle`: nothing to do; `lost`: another worker has the pack now."""
+
+    result: PackResult
+    brand_id: UUID | None = None
+    pack_id: UUID | None = None
+    error: PackError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PackClaim:
+    """A leased pack. `epoch` is the token that every later statement compares."""
+
+    brand_id: UUID
+    pack_id: UUID
+    export_group_id: UUID
+    epoch: int
+    format_name: str
+    pack_index: int
+    first_unit_no: int
+    unit_count: int
+    batch: BatchFacts
+
+    def outcome(self, result: PackResult, error: PackError | None = None) -> PackOutcome:
+        return PackOutcome(result, self.brand_id, self.pack_id, error)
+
+
+async def process_payload_pack(
+    transactions: Transactions, store: PackStore, pack_ref: UUID | None = None
+) -> PackOutcome:
+    """Write the pack whose turn it is, or the one of id `pack_ref`, if nobody else holds it.
+
+    Events are the system's, whoever calls. Raises what the driver raises when the database is away;
+    that counts as no attempt.
+    """
+    transactions = transactions.for_caller(SYSTEM)
+    claim = await _claim(transactions, pack_ref)
+    if isinstance(claim, PackOutcome):
+        return claim
+    path = file_path(claim)
+    try:
+        written = await store.put(path, _write(claim, await _read_rows(transactions, claim)))
+        outcome = await _close(transactions, claim, path, written)
+    except AWAY_ERRORS:
+        # The close may have been committed all the same: the file stays, for the sweep to judge.
+        await _give_lease_back(transactions, claim)
+        raise
+    except asyncio.CancelledError:
+        await asyncio.shield(_give_lease_back(transactions, claim))
+        raise
+    except Exception as error:  # noqa: BLE001 - booked as an attempt and logged, never lost
+        outcome = await _book_failure(transactions, claim, error)
+    if outcome.result != "completed":
+        await _remove_file(store, path)
+    return outcome
+
+
+def file_path(claim: PackClaim) -> str:
+    """Where the file of this lease goes: `{brand}/{group}/{pack_index:04}-{epoch}.{extension}`."""
+    known = FORMATS.get(claim.format_name)
+    extension = known.file_extension if known is not None else "bin"
+    name = f"{claim.pack_index:04}-{claim.epoch}.{extension}"
+    return f"{claim.brand_id}/{claim.export_group_id}/{name}"
+
+
+async def _claim(transactions: Transactions, pack_ref: UUID | None) -> PackClaim | PackOutcome:
+    lease_s = transactions.limits.pack_lease_s
+    # Waits for the disk, unlike a job's claim: an epoch that a crash forgets would name a file twice.
+    async with transactions.database.transaction(transactions.caller.identity(None)) as connection:
+        if pack_ref is None:
+            item = await connection.fetchrow(_CLAIM, KIND, OWNER, lease_s)
+        else:
+            item = await connection.fetchrow(_CLAIM_ONE, KIND, pack_ref, OWNER, lease_s)
+        if item is None:
+            return PackOutcome("idle")
+        brand_id: UUID = item["brand_id"]
+        await connection.execute(transactions.caller.identity(brand_id).statements())
+        return await _start(await transactions.call_on(connection, brand_id), item)
+
+
+async def _start(call: Call, item: asyncpg.Record) -> PackClaim | PackOutcome:
+    """The claim of a leased pack, now `generating`; or what it failed of before it began."""
+    pack_id, epoch = item["ref_id"], item["lease_epoch"]
+    batch = await call.connection.fetchrow(_BATCH_OF_PACK, call.brand_id, pack_id)
+    if batch is None:
+        raise LookupError("a queued work item without a pack")
+    error: PackError | None = None
+    if batch["status"] == "voided":
+        error = "BATCH_VOIDED"
+    elif item["has_lapsed"] and item["attempts"] >= call.limits.attempts_max:
+        error = "LEASE_LOST"
+    if error is not None:
+        await _fail(call, pack_id, epoch, error)
+        return PackOutcome("failed", call.brand_id, pack_id, error)
+    pack = await call.connection.fetchrow(_START_PACK, call.brand_id, pack_id)
+    if pack is None:
+        raise LookupError("a queued work item of a finished pack")
+    await call.connection.execute(_START_GROUP, call.brand_id, pack["export_group_id"])
+    return PackClaim(
+        brand_id=call.brand_id,
+        pack_id=pack_id,
+        export_group_id=pack["export_group_id"],
+        epoch=epoch,
+        format_name=pack["format"],
+        pack_index=pack["pack_index"],
+        first_unit_no=pack["first_unit_no"],
+        unit_count=pack["unit_count"],
+        batch=BatchFacts(
+            mint_batch_id=batch["id"],
+            unit_id_low=batch["unit_id_low"],
+            requested_quantity=batch["requested_quantity"],
+            gtin14=batch["gtin14"],
+            activation_mode=batch["activation_mode"],
+            is_voided=False,
+        ),
+    )
+
+
+async def _read_rows(transactions: Transactions, claim: PackClaim) -> list[UnitRow]:
+    async with transactions.call(claim.brand_id) as call:
+        return await read_unit_rows(call, claim.batch, claim.first_unit_no, claim.unit_count)
+
+
+def _write(claim: PackClaim, rows: list[UnitRow]) -> Iterator[bytes]:
+    return FORMATS[claim.format_name].write(rows)
+
+
+async def _close(
+    transactions: Transactions, claim: PackClaim, path: str, written: StoredFile
+) -> PackOutcome:
+    async with transactions.call(claim.brand_id) as call:
+        connection = call.connection
+        held = await connection.fetchval(_LOCK_ITEM, call.brand_id, claim.pack_id, claim.epoch)
+        if held is None:
+            return claim.outcome("lost", "LEASE_LOST")
+        if await connection.fetchval(_LOCK_BATCH, call.brand_id, claim.pack_id) == "voided":
+            await _fail(call, claim.pack_id, claim.epoch, "BATCH_VOIDED")
+            return claim.outcome("failed", "BATCH_VOIDED")
+        await connection.execute(_REMOVE, KIND, call.brand_id, claim.pack_id, claim.epoch)
+        pack = await connection.fetchrow(
+            _COMPLETE_PACK,
+            call.brand_id,
+            claim.pack_id,
+            path,
+            written.byte_size,
+            written.sha256,
+            call.now,
+        )
+        if pack is None:
+            raise LookupError("a leased pack that is not being generated")
+        await _record(
+            call,
+            "payload_pack_completed",
+            pack,
+            {
+                "unit_count": claim.unit_count,
+                "byte_size": written.byte_size,
+                "sha256": written.sha256,
+            },
+        )
+        await _finish_group(call, pack)
+    return claim.outcome("completed")
+
+
+async def _fail(call: Call, pack_id: UUID, epoch: int, error: PackError) -> None:
+    """The pack's end: no work item, `failed`, its event, and perhaps the group's end."""
+    await call.connection.execute(_REMOVE, KIND, call.brand_id, pack_id, epoch)
+    await call.connection.execute(_LOCK_BATCH, call.brand_id, pack_id)
+    pack = await call.connection.fetchrow(_FAIL_PACK, call.brand_id, pack_id, error)
+    if pack is None:
+        raise LookupError("a leased pack that is finished")
+    await _record(call, "payload_pack_failed", pack, {"error": error})
+    await _finish_group(call, pack)
+
+
+async def _finish_group(call: Call, pack: asyncpg.Record) -> None:
+    """Once no pack of the group is open: complete it, and a minted batch is exported (SPEC §4)."""
+    group_id, batch_id = pack["export_group_id"], pack["mint_batch_id"]
+    status = await call.connection.fetchval(_FINISH_GROUP, call.brand_id, group_id, call.now)
+    if status != "completed":
+        return
+    moved = await call.connection.fetchval(_EXPORT_BATCH, call.brand_id, batch_id, call.now)
+    if moved is None:
+        return
+    await record_event(
+        call,
+        "mint_batch_status_changed",
+        payload={
+            "previous_status": "minted",
+            "status": "exported",
+            "export_group_id": str(group_id),
+        },
+        mint_batch_id=batch_id,
+    )
+
+
+async def _record(
+    call: Call,
+    event_type: Literal["payload_pack_completed", "payload_pack_failed"],
+    pack: asyncpg.Record,
+    facts: dict[str, object],
+) -> None:
+    payload = {
+        "export_group_id": str(pack["export_group_id"]),
+        "payload_pack_id": str(pack["id"]),
+        "pack_index": pack["pack_index"],
+        "pack_count": pack["pack_count"],
+    }
+    await record_event(
+        call, event_type, payload=payload | facts, mint_batch_id=pack["mint_batch_id"]
+    )
+
+
+async def _book_failure(
+    transactions: Transactions, claim: PackClaim, failure: Exception
+) -> PackOutcome:
+    """Count an attempt and wait before the next; the last one fails the pack."""
+    error = _code_of(failure)
+    limits = transactions.limits
+    async with transactions.call(claim.brand_id) as call:
+        before = await call.connection.fetchval(
+            _LOCK_ITEM, claim.brand_id, claim.pack_id, claim.epoch
+        )
+        if before is None:
+            return claim.outcome("lost", "LEASE_LOST")
+        attempts = before + 1
+        _log.error(
+            "a pack could not be written",
+            payload_pack_id=str(claim.pack_id),
+            attempts=attempts,
+            code=error,
+            exc_info=failure,
+        )
+        if attempts >= limits.attempts_max:
+            await _fail(call, claim.pack_id, claim.epoch, error)
+            return claim.outcome("failed", error)
+        wait_s = limits.backoff_s[min(attempts, len(limits.backoff_s)) - 1]
+        await call.connection.execute(
+            _ATTEMPT_FAILED, KIND, claim.brand_id, claim.pack_id, claim.epoch, 1, wait_s
+        )
+        await call.connection.execute(_PUT_PACK_BACK, claim.brand_id, claim.pack_id)
+    return claim.outcome("retried", error)
+
+
+def _code_of(failure: Exception) -> PackError:
+    match failure:
+        case SliceIncomplete():
+            return "INTEGRITY_CHECK_FAILED"
+        case StorageFailure():
+            return "STORAGE_FAILED"
+        case _:
+            return "INTERNAL"
+
+
+async def _give_lease_back(transactions: Transactions, claim: PackClaim) -> None:
+    try:
+        async with transactions.call(claim.brand_id) as call:
+            await call.connection.execute(
+                _ATTEMPT_FAILED, KIND, claim.brand_id, claim.pack_id, claim.epoch, 0, 0.0
+            )
+    except AWAY_ERRORS:
+        _log.warning("a lease could not be given back and will lapse", pack=str(claim.pack_id))
+
+
+async def _remove_file(store: PackStore, path: str) -> None:
+    try:
+        await store.delete(path)
+    except StorageFailure as failure:
+        _log.warning("a file of no pack could not be removed", path=path, exc_info=failure)
