@@ -79,7 +79,7 @@ _ROWS: Final = (
     Rpc(members.set_brand_member, arguments.SetBrandMember, "admin"),
     Rpc(
         brands.list_my_brands,
-        arguments.NoArguments,
+        arguments.ListMyBrands,
         "mint:read",
         is_read_only=True,
         audience="caller",

@@ -45,6 +45,7 @@ class Limits:
     clock_leeway_s: int = 60
     statement_timeout_s: int = 30
     fold_interval_s: float = 2.0
+    resolver_base_url: str = "http://{slug}.localhost"
 
 
 class SettingsError(ValueError):
@@ -117,6 +118,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     platform_url = _base_url(
         "MINTAGE_URL", environment.get("MINTAGE_URL") or f"http://localhost:{port}"
     )
+    resolver_domain = (environment.get("MINTAGE_RESOLVER_DOMAIN") or "localhost").lower()
     postgres_bin = environment.get("MINTAGE_POSTGRES_BIN")
     country_file = environment.get("MINTAGE_COUNTRY_FILE")
     secrets_file = environment.get("MINTAGE_SECRETS_FILE")
@@ -127,7 +129,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         host=host,
         port=port,
         platform_url=platform_url,
-        resolver_domain=(environment.get("MINTAGE_RESOLVER_DOMAIN") or "localhost").lower(),
+        resolver_domain=resolver_domain,
         storage_url=environment.get("MINTAGE_STORAGE_URL") or None,
         pool_connections=_integer(environment, "MINTAGE_POOL_CONNECTIONS", 10, 3, 500),
         trusted_proxies=frozenset(
@@ -137,6 +139,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         ),
         country_file=Path(country_file).expanduser() if country_file else None,
         secrets_file=Path(secrets_file).expanduser() if secrets_file else data_dir / "secrets.json",
+        limits=Limits(resolver_base_url=_resolver_base_url(resolver_domain, port)),
     )
 
 
@@ -164,6 +167,13 @@ def _base_url(variable: str, value: str) -> str:
         raise SettingsError(
             f"{variable}={value!r}: {problem}, e.g. https://id.example.com"
         ) from None
+
+
+def _resolver_base_url(domain: str, port: int) -> str:
+    """The base URL of a new brand's host, with `{slug}` where its slug goes."""
+    if domain != "localhost":
+        return f"https://{{slug}}.{domain}"
+    return "http://{slug}.localhost" + ("" if port in {0, 80} else f":{port}")
 
 
 def _database_url(value: str | None) -> str | None:

@@ -6,6 +6,7 @@ sentence "must be …". Not here: reading the body (`api.json_body`) and rules o
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
@@ -13,25 +14,33 @@ from typing import Annotated, Final, Literal, TypeVar
 from uuid import UUID
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
 )
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from mintage.errors import ArgumentProblem, invalid_input
-from mintage.rules import lifecycle
+from mintage.operations.argument_faults import by_wire_name, problems_of
+from mintage.rules import gs1, lifecycle
+from mintage.rules.violation import RuleViolation
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _RFC3339: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}"
+    r"(?:\.[0-9]{1,6})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DIGITS: Final = re.compile(r"-?[0-9]{1,18}")
+ATTRIBUTES_BYTES_MAX: Final = 16 * 1024
 
 
 def _uuid(value: object) -> UUID:
@@ -62,6 +71,34 @@ def _date(value: object) -> date:
         return date.fromisoformat(value)
     except ValueError:
         raise PydanticCustomError("date", "is no date that exists") from None
+
+
+def _require_gtin(value: str, gtin_type: gs1.GtinType) -> None:
+    try:
+        gs1.gtin14(value, gtin_type)
+    except RuleViolation as violation:
+        raise PydanticCustomError("gtin", "{fault}", {"fault": str(violation)}) from None
+
+
+def _gtin(value: str) -> str:
+    _require_gtin(value, "gtin")
+    return value
+
+
+def _not_null(value: object) -> object:
+    if value is None:
+        raise PydanticCustomError("null", "is null")
+    return value
+
+
+def _attributes(value: dict[str, object]) -> dict[str, object]:
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError):
+        raise PydanticCustomError("attributes", "is no object that JSON can hold") from None
+    if len(text.encode("utf-8", "replace")) > ATTRIBUTES_BYTES_MAX:
+        raise PydanticCustomError("attributes", "is too large")
+    return value
 
 
 Uuid = Annotated[UUID, BeforeValidator(_uuid, json_schema_input_type=str)]
@@ -103,6 +140,18 @@ Name = Annotated[
     Field(description="text of 1 to 200 characters"),
 ]
 Description = Annotated[str, Field(max_length=5000, description="text of at most 5000 characters")]
+Gtin = Annotated[
+    str,
+    AfterValidator(_gtin),
+    Field(description="8, 12, 13 or 14 digits with a right check digit"),
+]
+Attributes = Annotated[
+    dict[str, object],
+    AfterValidator(_attributes),
+    Field(description="an object of at most 16 KiB"),
+]
+NotNull: Final = BeforeValidator(_not_null)
+"""For a key of a patch that is left out or has a value: null is 400."""
 HttpsUrl = Annotated[
     str,
     StringConstraints(min_length=9, max_length=2000, pattern=r"^https://[^\s/@]+(/\S*)?$"),
@@ -134,14 +183,21 @@ class Nested(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
+class Patch(Nested):
+    """An object of changes: at least one key, and only the keys given are changed."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _require_a_change(cls, value: object) -> object:
+        if value == {}:
+            raise PydanticCustomError("empty", "is empty")
+        return value
+
+
 class BrandArguments(Arguments):
     """Arguments of an RPC that works in one brand."""
 
     brand_id: Uuid = Field(description="the UUID of a brand")
-
-
-class NoArguments(Arguments):
-    """An RPC without arguments."""
 
 
 # Minting
@@ -253,31 +309,36 @@ class CreateBrand(Arguments):
 class CreateProduct(BrandArguments):
     sku: Sku
     name: Name
-    gtin: str | None = Field(
-        default=None, description="8, 12, 13 or 14 digits with a right check digit"
-    )
+    gtin: Gtin | None = None
     description: Description | None = None
     image_url: HttpsUrl | None = None
 
 
-class ProductPatch(Nested):
+class ProductPatch(Patch):
     """Only the keys given are changed; `description` and `image_url` may be set to null."""
 
-    name: Name | None = None
+    name: Annotated[Name | None, NotNull] = Field(
+        default=None, description="text of 1 to 200 characters"
+    )
     description: Description | None = None
     image_url: HttpsUrl | None = None
-    sku: Sku | None = None
-    commercial_status: Literal["DRAFT", "ACTIVE", "DISCONTINUED"] | None = Field(
-        default=None, description="DRAFT, ACTIVE or DISCONTINUED"
+    sku: Annotated[Sku | None, NotNull] = Field(
+        default=None, description="text of 1 to 64 characters"
     )
-    mint_readiness_status: Literal["NOT_READY", "READY"] | None = Field(
+    commercial_status: Annotated[Literal["DRAFT", "ACTIVE", "DISCONTINUED"] | None, NotNull] = (
+        Field(default=None, description="DRAFT, ACTIVE or DISCONTINUED")
+    )
+    mint_readiness_status: Annotated[Literal["NOT_READY", "READY"] | None, NotNull] = Field(
         default=None, description="NOT_READY or READY"
     )
 
 
 class UpdateProduct(BrandArguments):
     product_id: ProductId
-    patch: ProductPatch = Field(description="an object of the fields to change")
+    patch: ProductPatch = Field(
+        description="an object of one or more of name, description, image_url, sku, "
+        "commercial_status and mint_readiness_status"
+    )
 
 
 class SetProductIdentifier(BrandArguments):
@@ -285,7 +346,20 @@ class SetProductIdentifier(BrandArguments):
     identifier_type: Literal["sku", "gtin", "ean", "upc"] = Field(
         description="sku, gtin, ean or upc"
     )
-    raw_value: str = Field(description="the identifier's value")
+    raw_value: str = Field(
+        description="a SKU of 1 to 64 characters; a GTIN of 8, 12, 13 or 14 digits; an EAN of 8 or "
+        "13; a UPC of 12: digits with a right check digit"
+    )
+
+    @field_validator("raw_value")
+    @classmethod
+    def _require_value_of_type(cls, value: str, info: ValidationInfo) -> str:
+        match info.data.get("identifier_type"):
+            case "sku" if not 1 <= len(value) <= 64:
+                raise PydanticCustomError("sku", "is no SKU of 1 to 64 characters")
+            case "gtin" | "ean" | "upc" as gtin_type:
+                _require_gtin(value, gtin_type)
+        return value
 
 
 class CreateProductBatch(BrandArguments):
@@ -298,31 +372,43 @@ class CreateProductBatch(BrandArguments):
     facility_ref: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
         default=None, description="text of 1 to 200 characters"
     )
-    attributes: dict[str, object] | None = Field(default=None, description="an object")
+    attributes: Attributes | None = None
     status: Literal["DRAFT", "READY", "CLOSED"] = Field(
         default="DRAFT", description="DRAFT, READY or CLOSED"
     )
     is_cumulative: bool = Field(default=True, description="true or false")
 
 
-class ProductBatchPatch(Nested):
-    """Only the keys given are changed; a number never changes."""
+class ProductBatchPatch(Patch):
+    """Only the keys given are changed; `quantity`, `production_date`, `facility_ref` may be null."""
 
-    status: Literal["DRAFT", "READY", "CLOSED"] | None = Field(
+    status: Annotated[Literal["DRAFT", "READY", "CLOSED"] | None, NotNull] = Field(
         default=None, description="DRAFT, READY or CLOSED"
     )
     quantity: ProductBatchQuantity | None = None
-    is_cumulative: bool | None = Field(default=None, description="true or false")
+    is_cumulative: Annotated[bool | None, NotNull] = Field(
+        default=None, description="true or false"
+    )
     production_date: Day | None = Field(default=None, description="a date such as 2026-01-31")
     facility_ref: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
         default=None, description="text of 1 to 200 characters"
     )
-    attributes: dict[str, object] | None = Field(default=None, description="an object")
+    attributes: Annotated[Attributes | None, NotNull] = Field(
+        default=None, description="an object of at most 16 KiB"
+    )
 
 
 class UpdateProductBatch(BrandArguments):
     product_batch_id: ProductBatchId
-    patch: ProductBatchPatch = Field(description="an object of the fields to change")
+    patch: ProductBatchPatch = Field(
+        description="an object of one or more of status, quantity, is_cumulative, production_date, "
+        "facility_ref and attributes"
+    )
+
+
+class ListMyBrands(Arguments):
+    limit: Limit = 20
+    cursor: Cursor | None = None
 
 
 class SetBrandMember(BrandArguments):
@@ -340,12 +426,12 @@ def parse_arguments(model: type[_Model], raw: Mapping[str, object]) -> _Model:
     given = {
         name: value
         for name, value in raw.items()
-        if value is not None or _is_required(model, name) or name not in _by_wire_name(model)
+        if value is not None or _is_required(model, name) or name not in by_wire_name(model)
     }
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        raise invalid_input(_problems(model, error)) from None
+        raise invalid_input(problems_of(model, error)) from None
 
 
 def parse_brand_id(raw: Mapping[str, object]) -> UUID:
@@ -364,7 +450,7 @@ def raw_from_query(model: type[Arguments], pairs: list[tuple[str, str]]) -> dict
 
     The text `null` is absent, except for free text. A name twice is refused.
     """
-    fields = _by_wire_name(model)
+    fields = by_wire_name(model)
     raw: dict[str, object] = {}
     for name, text in pairs:
         if name in raw:
@@ -387,84 +473,6 @@ def _kind(field: FieldInfo) -> Literal["integer", "text", "other"]:
     return "text" if field.json_schema_extra == {"x-free-text": True} else "other"
 
 
-def _by_wire_name(model: type[BaseModel]) -> dict[str, FieldInfo]:
-    return {field.alias or name: field for name, field in model.model_fields.items()}
-
-
 def _is_required(model: type[BaseModel], wire_name: str) -> bool:
-    field = _by_wire_name(model).get(wire_name)
+    field = by_wire_name(model).get(wire_name)
     return field is not None and field.is_required()
-
-
-def _problems(model: type[BaseModel], error: ValidationError) -> list[ArgumentProblem]:
-    problems = []
-    for fault in error.errors(include_url=False, include_context=False, include_input=True):
-        argument = _argument_name(fault["loc"])
-        hint = _hint(model, fault["loc"])
-        match fault["type"]:
-            case "missing":
-                problem = "is missing"
-            case "extra_forbidden":
-                names = ", ".join(sorted(_by_wire_name(model)))
-                problem, hint = "is no argument of this function", f"the arguments are {names}"
-            case _ if fault["input"] is None:
-                problem = "is null"
-            case "uuid" | "moment" | "date":
-                problem = fault["msg"]
-            case kind:
-                problem = _PLAIN_PROBLEMS.get(kind, fault["msg"][:1].lower() + fault["msg"][1:])
-        problems.append(ArgumentProblem(argument, problem, hint))
-    return problems
-
-
-_PLAIN_PROBLEMS: Final = {
-    "int_type": "is no integer",
-    "int_from_float": "is no integer",
-    "string_type": "is no text",
-    "bool_type": "is neither true nor false",
-    "list_type": "is no list",
-    "dict_type": "is no object",
-    "model_type": "is no object",
-    "model_attributes_type": "is no object",
-    "literal_error": "is none of the values that exist",
-    "greater_than_equal": "is too small",
-    "less_than_equal": "is too large",
-    "string_too_short": "is too short",
-    "string_too_long": "is too long",
-    "string_pattern_mismatch": "has the wrong form",
-}
-
-
-def _argument_name(location: tuple[int | str, ...]) -> str:
-    name = ""
-    for part in location:
-        if isinstance(part, int):
-            name += f"[{part}]"
-        elif name:
-            name += f".{part}"
-        else:
-            name = part
-    return name
-
-
-def _hint(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
-    current: type[BaseModel] | None = model
-    description = "an argument of this function"
-    for part in location:
-        if isinstance(part, int) or current is None:
-            continue
-        field = _by_wire_name(current).get(part)
-        if field is None:
-            break
-        description = field.description or description
-        current = _model_inside(field.annotation)
-    return f"must be {description}"
-
-
-def _model_inside(annotation: object) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for part in getattr(annotation, "__args__", ()):
-        if found := _model_inside(part):
-            return found
-    return None
