@@ -13,7 +13,7 @@ _DIGITS = frozenset("0123456789")
 Check = Callable[[str], str | None]
 
 
-class _CouponFault(Exception):  # noqa: N818 - never leaves this module
+class _CouponFault(Exception):
     """Carries the sentence about the first fault."""
 
 

@@ -4,7 +4,7 @@ Nothing here knows about HTTP: the doors turn a violation into their own error.
 """
 
 
-class RuleViolation(ValueError):  # noqa: N818 - a value broke a rule; no machinery failed
+class RuleViolation(ValueError):
     """A value that a rule refuses.
 
     `problem` says what is wrong with the value, `hint` what would be right; both are
