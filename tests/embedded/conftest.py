@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mintage.db.embedded_binaries import Account, is_reachable_by
-from mintage.db.embedded_processes import processes_of
+from mintage.db.embedded_processes import end_survivors, token_of
 from tests.embedded.support import Owner, StartOwner, needs
 
 OWNER = Path(__file__).with_name("owner.py")
@@ -24,13 +24,14 @@ SHM_BYTES_NEEDED = 1 << 30
 @pytest.fixture
 def root_dir(tmp_path: Path) -> Iterator[Path]:
     """A folder in memory where there is room, mode 0700, removed with whatever runs in it."""
-    memory = Path("/dev/shm")  # noqa: S108
+    memory = Path("/dev/shm")
     has_room = memory.is_dir() and shutil.disk_usage(memory).free > SHM_BYTES_NEEDED
     made = Path(tempfile.mkdtemp(prefix="mintage-test-", dir=memory if has_room else tmp_path))
     yield made
-    for cluster in made.rglob("postgres"):
-        for pid in processes_of(cluster) if cluster.is_dir() else []:
-            os.kill(pid, signal.SIGQUIT)
+    for cluster in (path for path in made.rglob("postgres") if path.is_dir()):
+        asyncio.run(end_survivors(cluster))
+        # A killed owner leaves the empty folder of its socket, until the next start.
+        shutil.rmtree(Path(tempfile.gettempdir(), token_of(cluster)), ignore_errors=True)
     shutil.rmtree(made, ignore_errors=True)
 
 
