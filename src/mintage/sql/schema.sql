@@ -503,6 +503,8 @@ $policies$;
 
 -- A job is executed by its id alone: the service finds its brand by it, and reads all else in that brand.
 create policy service_finds on mint_job for select to mintage_service using (true);
+-- The folding duty finds the brands that have deltas, and folds each in that brand.
+create policy service_finds on tally_delta for select to mintage_service using (true);
 
 -- Privileges. Append-only tables are so by privilege.
 revoke all on all tables in schema public from public;

@@ -1,0 +1,171 @@
+"""How close to the bare database does minting come?
+
+1,000,000 units through submit and cycles of 20,000, against a bare binary COPY of prebuilt buffers of the
+same rows into the same table, one COPY a transaction: alternating, median of 5 pairs. Each side runs in a
+process of its own, whose CPU and peak memory are printed. Aim: ≥ 0.90 ×, the client under 200 MiB.
+
+    python -m bench.mint [--units N] [--pairs N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from statistics import median
+from uuid import UUID, uuid4
+
+import asyncpg
+import uvloop
+
+from bench import support
+from mintage.db.copy_buffers import COLUMNS
+from mintage.operations.call import SERVICE, Caller
+from mintage.operations.mint_chunks import build_chunk
+from mintage.rules.serials import draw_prefix
+from mintage.rules.unit_ids import draw_unit_id_low
+
+CYCLE_UNITS = 20_000
+
+
+async def product_side(
+    dsn: str, brand_id: UUID, user_id: UUID, product_id: UUID, units: int
+) -> float:
+    """Seconds from submit to COMPLETED."""
+    platform = await support.open_platform(dsn)
+    caller = Caller("user", user_id)
+    await support.rpc(platform, SERVICE, "process_mint_job_batch")
+    started = time.perf_counter()
+    submitted = await support.rpc(
+        platform,
+        caller,
+        "submit_mint_request",
+        brand_id=brand_id,
+        product_id=product_id,
+        requested_quantity=units,
+        identity_mode="serial",
+        activation_mode="first_scan",
+    )
+    while True:
+        answer = await support.rpc(
+            platform, SERVICE, "process_mint_job_batch", batch_size=CYCLE_UNITS
+        )
+        if answer["done"]:
+            break
+    elapsed_s = time.perf_counter() - started
+    if answer["minted_quantity"] != units or answer["mint_job_id"] != submitted["mint_job_id"]:
+        raise RuntimeError(f"not all units were minted: {answer}")
+    await platform.database.close()
+    return elapsed_s
+
+
+async def yardstick_side(dsn: str, brand_id: UUID, units: int) -> float:
+    """Seconds for the bare COPYs; the buffers are built before the clock starts."""
+    now = datetime.now(UTC)
+    low = draw_unit_id_low(int(now.timestamp() * 1000), os.urandom)
+    prefix = draw_prefix(os.urandom)
+    mint_batch_id = uuid4()
+    buffers = [
+        build_chunk(
+            brand_id=brand_id,
+            mint_batch_id=mint_batch_id,
+            unit_id_low=low,
+            requested_quantity=units,
+            first_unit_no=first,
+            count=min(CYCLE_UNITS, units - first),
+            serial_prefix=prefix,
+            serial_strata=units,
+            brought_serials=None,
+            created_at=now,
+        ).buffer
+        for first in range(0, units, CYCLE_UNITS)
+    ]
+    connection = await asyncpg.connect(dsn)
+    started = time.perf_counter()
+    for buffer in buffers:
+        await connection.copy_to_table(
+            "mint_unit", columns=COLUMNS, source=io.BytesIO(buffer), format="binary"
+        )
+    elapsed_s = time.perf_counter() - started
+    await connection.close()
+    return elapsed_s
+
+
+def measure(side: str, arguments: list[str]) -> dict[str, float]:
+    """Run one side in a process of its own."""
+    finished = subprocess.run(
+        [sys.executable, "-m", "bench.mint", "--side", side, *arguments],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    figures: dict[str, float] = json.loads(finished.stdout)
+    return figures
+
+
+async def compare(units: int, pairs: int) -> None:
+    async with support.server() as dsn:
+        platform = await support.open_platform(dsn)
+        brand_id, caller = await support.make_brand(platform.database)
+        product_id = await support.make_product(platform, caller, brand_id)
+        await platform.database.close()
+        common = ["--dsn", dsn, "--brand", str(brand_id), "--units", str(units)]
+        product = [*common, "--user", str(caller.id), "--product", str(product_id)]
+        measure("product", [*product[:5], str(units // 10), *product[6:]])  # warm-up
+        rows = []
+        for pair in range(pairs):
+            order = ("product", "yardstick") if pair % 2 == 0 else ("yardstick", "product")
+            figures = {
+                side: measure(side, product if side == "product" else common) for side in order
+            }
+            rows.append(figures)
+            print(
+                f"pair {pair + 1}: minted in {figures['product']['wall_s']:.2f} s, "
+                f"bare COPY in {figures['yardstick']['wall_s']:.2f} s",
+                flush=True,
+            )
+    ratios = [row["yardstick"]["wall_s"] / row["product"]["wall_s"] for row in rows]
+    rates = [units / row["product"]["wall_s"] for row in rows]
+    print(
+        f"mint: {median(rates):,.0f} units/s; ratio to bare COPY {support.spread(ratios)} x; "
+        f"client CPU {median(row['product']['cpu_s'] for row in rows):.2f} s; "
+        f"client peak {max(row['product']['peak_mib'] for row in rows):.0f} MiB"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--units", type=int, default=1_000_000)
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--side", choices=("product", "yardstick"))
+    for name in ("dsn", "brand", "user", "product"):
+        parser.add_argument(f"--{name}")
+    options = parser.parse_args()
+    if options.side is None:
+        uvloop.run(compare(options.units, options.pairs))
+        return
+    brand_id = UUID(options.brand)
+    if options.side == "product":
+        side = product_side(
+            options.dsn, brand_id, UUID(options.user), UUID(options.product), options.units
+        )
+    else:
+        side = yardstick_side(options.dsn, brand_id, options.units)
+    wall_s = uvloop.run(side)
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    figures = {
+        "wall_s": wall_s,
+        "cpu_s": usage.ru_utime + usage.ru_stime,
+        "peak_mib": usage.ru_maxrss / 1024,
+    }
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""Duties: what the platform does by itself, each with its name, how often, and which operation.
+
+Not here: minting and packing, which are queued work (`loop`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from mintage.db.queries import query
+from mintage.operations.call import Transactions
+from mintage.operations.tallies import fold_tallies
+
+_MAKE_SCAN_PARTITIONS: Final = query("duty", "make_scan_partitions")
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """Run at start and then every `interval_s` seconds; any number of workers may run it at once."""
+
+    name: str
+    interval_s: float
+    function: Callable[[Transactions], Awaitable[object]]
+
+
+async def make_scan_partitions(transactions: Transactions) -> None:
+    """This month's partition of scan_event and the next three."""
+    async with transactions.database.transaction(transactions.caller.identity(None)) as connection:
+        await connection.execute(_MAKE_SCAN_PARTITIONS)
+
+
+DUTIES: Final = (
+    Duty("fold tallies", 2.0, fold_tallies),
+    Duty("make scan partitions", 6 * 3600.0, make_scan_partitions),
+)

@@ -1,0 +1,151 @@
+"""The worker: lanes that run queued work a step at a time, woken by NOTIFY, polling as a fallback.
+
+A lane runs one step after another while there is work, then waits. An orderly stop lets the step under way
+finish. Not here: what a step does (`operations`), and what is done by the clock (`duties`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+import asyncpg
+
+from mintage.db.connection import AWAY_ERRORS
+from mintage.errors import UNAVAILABLE, MintageError
+from mintage.operations.call import SYSTEM, Transactions
+from mintage.operations.pack_execution import process_payload_pack
+from mintage.perform import Platform, perform
+from mintage.rpcs import RPCS
+from mintage.storage import PackStore
+from mintage.telemetry import logger
+from mintage.worker.duties import DUTIES, Duty
+
+CHANNEL: Final = "mintage_work"
+PAUSE_S_MAX: Final = 5.0
+_log = logger("worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One kind of work. `step` does one bounded piece and says whether there was any."""
+
+    name: str
+    step: Callable[[], Awaitable[bool]]
+
+
+class Worker:
+    """Runs lanes and duties until `stop` is called. `dsn` is for the connection that listens."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        dsn: str,
+        lanes: tuple[Lane, ...],
+        duties: tuple[Duty, ...] = DUTIES,
+    ) -> None:
+        self._platform = platform
+        self._dsn = dsn
+        self._lanes = lanes
+        self._duties = duties
+        self._stopping = asyncio.Event()
+        self._wakes = {lane.name: asyncio.Event() for lane in lanes}
+
+    def stop(self) -> None:
+        """Begin an orderly stop: steps under way finish, none begins."""
+        self._stopping.set()
+        for wake in self._wakes.values():
+            wake.set()
+
+    async def run(self) -> None:
+        """Work until stopped; returns when every lane has finished its step."""
+        listening = asyncio.create_task(self._listen())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for lane in self._lanes:
+                    group.create_task(self._run_lane(lane))
+                for duty in self._duties:
+                    group.create_task(self._run_duty(duty))
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+
+    async def _run_lane(self, lane: Lane) -> None:
+        wake = self._wakes[lane.name]
+        pause_s = 0.0
+        while not self._stopping.is_set():
+            wake.clear()
+            try:
+                did_work = await lane.step()
+                pause_s = 0.0
+            except Exception as error:  # noqa: BLE001 - a lane outlives any failure; it is logged
+                did_work = False
+                pause_s = min(PAUSE_S_MAX, max(0.2, pause_s * 2))
+                _log_failure("a step failed", error, lane=lane.name, pause_s=pause_s)
+            if not did_work and not self._stopping.is_set():
+                await self._wait(wake, pause_s or self._platform.limits.poll_interval_s)
+
+    async def _run_duty(self, duty: Duty) -> None:
+        while not self._stopping.is_set():
+            try:
+                await duty.function(self._transactions())
+            except Exception as error:  # noqa: BLE001 - the next turn tries again; it is logged
+                _log_failure("a duty failed", error, duty=duty.name)
+            await self._wait(self._stopping, duty.interval_s)
+
+    async def _listen(self) -> None:
+        """Hold a connection that hears NOTIFY; while there is none, lanes poll."""
+        while True:
+            try:
+                connection = await asyncpg.connect(self._dsn, timeout=5)
+                try:
+                    await connection.add_listener(CHANNEL, self._heard)
+                    for wake in self._wakes.values():
+                        wake.set()
+                    while not connection.is_closed():
+                        await asyncio.sleep(1)
+                finally:
+                    await connection.close(timeout=2)
+            except AWAY_ERRORS:
+                await asyncio.sleep(1)
+
+    def _heard(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
+        wake = self._wakes.get(str(payload))
+        if wake is not None:
+            wake.set()
+
+    async def _wait(self, event: asyncio.Event, timeout_s: float) -> None:
+        try:
+            async with asyncio.timeout(timeout_s):
+                await event.wait()
+        except TimeoutError:
+            pass
+
+    def _transactions(self) -> Transactions:
+        return self._platform.transactions(SYSTEM, "duty")
+
+
+def lanes_of(platform: Platform, store: PackStore) -> tuple[Lane, ...]:
+    """The lanes of a worker process: minting and packing."""
+
+    async def mint() -> bool:
+        answer = await perform(platform, SYSTEM, RPCS["process_mint_job_batch"], {}, "worker")
+        return answer.get("status") != "IDLE"
+
+    async def pack() -> bool:
+        outcome = await process_payload_pack(platform.transactions(SYSTEM, "worker"), store)
+        return outcome.result != "idle"
+
+    return Lane("mint_job", mint), Lane("payload_pack", pack)
+
+
+def _log_failure(what: str, error: Exception, **fields: object) -> None:
+    is_away = isinstance(error, AWAY_ERRORS) or (
+        isinstance(error, MintageError) and error.kind is UNAVAILABLE
+    )
+    if is_away:
+        _log.warning("the database is away", **fields)
+    else:
+        _log.error(what, exc_info=error, **fields)
