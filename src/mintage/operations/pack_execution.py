@@ -272,12 +272,17 @@ async def _book_failure(
     error = _code_of(failure)
     limits = transactions.limits
     async with transactions.call(claim.brand_id) as call:
-        before = await call.connection.fetchval(
-            _LOCK_ITEM, claim.brand_id, claim.pack_id, claim.epoch
+        attempts = await call.connection.fetchval(
+            _ATTEMPT_FAILED,
+            KIND,
+            claim.brand_id,
+            claim.pack_id,
+            claim.epoch,
+            1,
+            limits.backoff_s,
         )
-        if before is None:
+        if attempts is None:
             return claim.outcome("lost", "LEASE_LOST")
-        attempts = before + 1
         _log.error(
             "a pack could not be written",
             payload_pack_id=str(claim.pack_id),
@@ -288,10 +293,6 @@ async def _book_failure(
         if attempts >= limits.attempts_max:
             await _fail(call, claim.pack_id, claim.epoch, error)
             return claim.outcome("failed", error)
-        wait_s = limits.backoff_s[min(attempts, len(limits.backoff_s)) - 1]
-        await call.connection.execute(
-            _ATTEMPT_FAILED, KIND, claim.brand_id, claim.pack_id, claim.epoch, 1, wait_s
-        )
         await call.connection.execute(_PUT_PACK_BACK, claim.brand_id, claim.pack_id)
     return claim.outcome("retried", error)
 
@@ -310,7 +311,7 @@ async def _give_lease_back(transactions: Transactions, claim: PackClaim) -> None
     try:
         async with transactions.call(claim.brand_id) as call:
             await call.connection.execute(
-                _ATTEMPT_FAILED, KIND, claim.brand_id, claim.pack_id, claim.epoch, 0, 0.0
+                _ATTEMPT_FAILED, KIND, claim.brand_id, claim.pack_id, claim.epoch, 0, ()
             )
     except AWAY_ERRORS:
         _log.warning("a lease could not be given back and will lapse", pack=str(claim.pack_id))

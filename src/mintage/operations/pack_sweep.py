@@ -1,0 +1,59 @@
+"""A duty: remove the files that lost workers left behind (SPEC §7).
+
+Safe at any time and any number of times: a file is kept if a completed pack states it, or if a lease
+is open whose epoch is in its path; no other file can ever be stated. Paths that this platform does not
+write, and folders of brands that this database does not know, are left alone.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from uuid import UUID
+
+from mintage.db.queries import query
+from mintage.operations.call import Transactions
+from mintage.storage import PackStore
+from mintage.telemetry import logger
+
+_BRANDS: Final = query("export", "brands")
+_KEPT_PATHS: Final = query("export", "kept_paths")
+_OURS: Final = re.compile(
+    r"[0-9a-f-]{36}/(?P<group>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/"
+    r"(?P<index>[0-9]{4,9})-(?P<epoch>[0-9]{1,18})\.[a-z0-9]{1,8}"
+)
+_log = logger("operations")
+
+
+async def sweep_orphans(transactions: Transactions, store: PackStore) -> int:
+    """Remove every file of no pack, brand by brand; how many there were."""
+    async with transactions.database.transaction(
+        transactions.caller.identity(None), read_only=True
+    ) as connection:
+        brand_ids = [row["id"] for row in await connection.fetch(_BRANDS)]
+    removed = 0
+    for brand_id in brand_ids:
+        async for paths in store.paths(str(brand_id)):
+            for path in await _orphans(transactions, brand_id, paths):
+                await store.delete(path)
+                removed += 1
+    if removed:
+        _log.info("files of no pack were removed", count=removed)
+    return removed
+
+
+async def _orphans(transactions: Transactions, brand_id: UUID, paths: list[str]) -> list[str]:
+    ours = [match for path in paths if (match := _OURS.fullmatch(path)) is not None]
+    if not ours:
+        return []
+    async with transactions.call(brand_id) as call:
+        rows = await call.connection.fetch(
+            _KEPT_PATHS,
+            brand_id,
+            [match.string for match in ours],
+            [UUID(match["group"]) for match in ours],
+            [int(match["index"]) for match in ours],
+            [int(match["epoch"]) for match in ours],
+        )
+    kept = {row["path"] for row in rows}
+    return [match.string for match in ours if match.string not in kept]
