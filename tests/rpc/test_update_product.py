@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -20,16 +21,16 @@ from tests.support.world import GTIN_TABLE, World
 READY = {"commercial_status": "ACTIVE", "mint_readiness_status": "READY"}
 
 
-async def _made(world: World, caller: str = "owner", **changes: object) -> UUID:
+async def _made(world: World, caller: str = "owner", /, **changes: object) -> UUID:
     arguments = {"sku": "OAK-1", "name": "Oak table"} | changes
     return UUID(str((await world.rpc("create_product", caller, **arguments))["product"]["id"]))
 
 
 async def _update(
-    world: World, product_id: UUID, caller: str = "owner", **patch: object
-) -> dict[str, object]:
+    world: World, product_id: UUID, caller: str = "owner", /, **patch: object
+) -> dict[str, Any]:
     answer = await world.rpc("update_product", caller, product_id=product_id, patch=patch)
-    product: dict[str, object] = answer["product"]
+    product: dict[str, Any] = answer["product"]
     return product
 
 
@@ -47,7 +48,7 @@ async def test_only_the_keys_given_are_changed(world: World) -> None:
     changed = await _update(world, made["id"], description="new")
     assert list(changed) == list(made)
     assert changed["description"] == "new"
-    assert changed["updated_at"] > made["updated_at"]  # type: ignore[operator]
+    assert changed["updated_at"] > made["updated_at"]
     assert {key for key in made if made[key] != changed[key]} == {"description", "updated_at"}
 
 

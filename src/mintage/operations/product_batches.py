@@ -6,6 +6,7 @@ batch's number and product never change.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
@@ -42,6 +43,11 @@ class ProductBatch:
     attributes: Mapping[str, object]
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def attributes_text(self) -> str:
+        """The attributes as they compare: Python holds 1, 1.0 and True equal, JSON does not."""
+        return json.dumps(self.attributes, sort_keys=True)
 
     @property
     def is_overdrawn(self) -> bool:
@@ -111,7 +117,7 @@ async def update_product_batch(call: Call, arguments: UpdateProductBatch) -> Ans
     after = replace(before, **{name: getattr(patch, name) for name in patch.model_fields_set})
     if after.is_overdrawn:
         raise _below_allocated(after)
-    if after != before:
+    if after != before or after.attributes_text != before.attributes_text:
         after = replace(after, updated_at=call.now)
         await _save(call, before, after)
     return {"ok": True, "product_batch": product_batch_answer(after)}
@@ -183,7 +189,7 @@ def _changes(before: ProductBatch, after: ProductBatch) -> dict[str, object]:
         for name in ("status", "quantity", "is_cumulative", "production_date", "facility_ref")
         if old[name] != new[name]
     }
-    if old["attributes"] != new["attributes"]:
+    if before.attributes_text != after.attributes_text:
         changed["attributes"] = {}
     return changed
 
