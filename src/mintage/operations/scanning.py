@@ -1,0 +1,141 @@
+"""What a scan changes: activation, before it is answered; the scan event and its figures, soon after.
+
+`resolving` says what was scanned. Figures (`tally_delta`): `units_activated` counts each unit once, when
+the first scan of it or of its lot makes it active; units of `active_at_mint` batches are not in it.
+`scans` counts scan events that were answered with a redirect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import IPv4Network, IPv6Network
+from typing import Final, Literal
+from uuid import UUID
+
+from mintage.db.queries import query
+from mintage.operations.call import Call
+from mintage.operations.resolving import Subject
+from mintage.rules.lifecycle import ScanOutcome
+from mintage.rules.unit_ids import unit_id_bounds
+
+TrafficClass = Literal["human", "unknown"]
+
+_LOT_HELD: Final = query("scan", "lot_held")
+_ACTIVATE_UNIT: Final = query("scan", "activate_unit")
+_LOTS_HELD: Final = query("scan", "lots_held")
+_ACTIVATE_LOTS: Final = query("scan", "activate_lots")
+_COUNT_LOTS_ACTIVATED: Final = query("scan", "count_lots_activated")
+_STORE_SCANS: Final = query("scan", "store_scans")
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A row of `scan_event`: nothing in it tells one person from another."""
+
+    id: UUID
+    scanned_at: datetime
+    subject: Subject
+    outcome: ScanOutcome
+    traffic_class: TrafficClass
+    ip_prefix: IPv4Network | IPv6Network | None
+    browser: str | None
+    os: str | None
+    device: str | None
+    path: str
+
+
+def settled_outcome(subject: Subject) -> ScanOutcome | None:
+    """The outcome of scanning `subject` where nothing is to be activated; None where something is.
+
+    `recorded` is for what has no activation: a product, a batch, a lot that is not known.
+    """
+    match subject.status:
+        case "revoked":
+            return "revoked"
+        case "active":
+            return "already_active"
+        case None:
+            return "recorded"
+        case "minted":
+            return None
+
+
+async def activate(call: Call, subject: Subject) -> ScanOutcome:
+    """Activate what a scan of `subject` activates, at `call.now`: of any number of racers one does.
+
+    A unit whose batch was voided, or that was revoked, since it was resolved is not activated.
+    """
+    settled = settled_outcome(subject)
+    if settled is not None:
+        return settled
+    has_won = (
+        await _activate_lots(call, subject.waiting_lot_ids)
+        if subject.unit_id is None
+        else await _activate_unit(call, subject)
+    )
+    return "activated" if has_won else "already_active"
+
+
+async def record_scans(call: Call, scans: Sequence[Scan]) -> None:
+    """Store scans of the call's brand, their figures and what their units keep of them.
+
+    One statement, all or nothing. Raises `asyncpg.UniqueViolationError` for scans stored before.
+    """
+    await call.connection.execute(
+        _STORE_SCANS,
+        call.brand_id,
+        [scan.id for scan in scans],
+        [scan.scanned_at for scan in scans],
+        [scan.subject.unit_id for scan in scans],
+        [scan.subject.mint_lot_id for scan in scans],
+        [scan.subject.mint_batch_id for scan in scans],
+        [scan.subject.product_id for scan in scans],
+        [scan.outcome for scan in scans],
+        [scan.traffic_class for scan in scans],
+        [scan.ip_prefix for scan in scans],
+        [scan.browser for scan in scans],
+        [scan.os for scan in scans],
+        [scan.device for scan in scans],
+        [scan.path for scan in scans],
+    )
+
+
+async def _activate_unit(call: Call, subject: Subject) -> bool:
+    if subject.mint_lot_id is not None:
+        # Held until the commit, so that an activation of the whole lot counts this unit once.
+        lot_activated_at = await call.connection.fetchval(
+            _LOT_HELD, call.brand_id, subject.mint_lot_id
+        )
+        if lot_activated_at is not None:
+            return False
+    activated = await call.connection.fetchval(
+        _ACTIVATE_UNIT, call.brand_id, subject.unit_id, subject.mint_batch_id, call.now
+    )
+    return activated is not None
+
+
+async def _activate_lots(call: Call, mint_lot_ids: Sequence[UUID]) -> bool:
+    # In the order of ids, so that two scans of one code cannot hold each other up.
+    await call.connection.execute(_LOTS_HELD, call.brand_id, mint_lot_ids)
+    lots = await call.connection.fetch(_ACTIVATE_LOTS, call.brand_id, mint_lot_ids, call.now)
+    if not lots:
+        return False
+    bounds = [
+        unit_id_bounds(
+            lot["unit_id_low"], lot["requested_quantity"], lot["first_unit_no"], lot["quantity"]
+        )
+        for lot in lots
+    ]
+    # A statement of its own: it must see the units activated by those that held these lots before.
+    await call.connection.execute(
+        _COUNT_LOTS_ACTIVATED,
+        call.brand_id,
+        call.now,
+        [lot["mint_batch_id"] for lot in lots],
+        [first for first, _ in bounds],
+        [last for _, last in bounds],
+        [lot["quantity"] for lot in lots],
+    )
+    return True

@@ -1,0 +1,91 @@
+"""Which code a request's path asks for: GS1 Digital Link paths, and Mintage's own `/mu /ml /mb /p`.
+
+Purely syntax: what a code names is for `operations.resolving` to find. Paths come as sent, escapes and
+all: a serial may hold `%2F`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final, Literal
+from uuid import UUID
+
+from mintage.operations.resolving import (
+    BatchId,
+    Gtin,
+    GtinLot,
+    GtinSerial,
+    Key,
+    LotId,
+    ProductId,
+    UnitId,
+)
+from mintage.rules import digital_link
+from mintage.rules.ai_table import ai_table
+from mintage.rules.serials import has_valid_check_character, is_generated_shape
+from mintage.rules.violation import RuleViolation
+
+OWN_SEGMENTS: Final = ("mu", "ml", "mb", "p")
+RESOLVER_PREFIXES: Final = tuple(
+    f"/{segment}/"
+    for segment in (
+        *OWN_SEGMENTS,
+        *sorted(ai for ai, identifier in ai_table().items() if identifier.qualifiers is not None),
+    )
+)
+"""What the paths of the resolver begin with, where it shares a host with other doors."""
+
+Asked = Key | Literal["never_issued", "nothing_here"]
+"""`never_issued`: a code that no brand can have issued. `nothing_here`: no code at all."""
+
+_KEY_OF: Final[dict[str, Callable[[UUID], Key]]] = {
+    "mu": UnitId,
+    "ml": LotId,
+    "mb": BatchId,
+    "p": ProductId,
+}
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+_AI: Final = re.compile(r"[0-9]{2,4}")
+
+
+def asked_for(path: str, query: str) -> Asked:
+    """What the request asks for; `path` and `query` as sent.
+
+    Raises `RuleViolation` for what is meant as a code and is none: a bad check digit, character, escape,
+    order of identifiers, or id.
+    """
+    segments = path.removesuffix("/").split("/")[1:]
+    if segments and segments[0] in OWN_SEGMENTS:
+        return _own_key(segments)
+    if not any(_is_meant_as_identifier(segment) for segment in segments):
+        return "nothing_here"
+    return _key_of_link(digital_link.parse_target(path, query, digital_link.RESOLVING))
+
+
+def _own_key(segments: list[str]) -> Asked:
+    if len(segments) != 2:
+        return "nothing_here"
+    kind, text = segments
+    if not _UUID.fullmatch(text):
+        raise RuleViolation(
+            f"what follows /{kind}/ is no id", "an id is 32 hexadecimal digits as 8-4-4-4-12"
+        )
+    return _KEY_OF[kind](UUID(text))
+
+
+def _is_meant_as_identifier(segment: str) -> bool:
+    return segment in digital_link.CONVENIENCE_ALIASES or _AI.fullmatch(segment) is not None
+
+
+def _key_of_link(link: digital_link.DigitalLink) -> Asked:
+    if link.key.ai != "01" or link.value_of("235") is not None:
+        return "never_issued"
+    gtin14 = link.key.value
+    serial_number = link.value_of("21")
+    if serial_number is not None:
+        if is_generated_shape(serial_number) and not has_valid_check_character(serial_number):
+            return "never_issued"
+        return GtinSerial(gtin14, serial_number)
+    lot_code = link.value_of("10")
+    return Gtin(gtin14) if lot_code is None else GtinLot(gtin14, lot_code)

@@ -1,0 +1,186 @@
+"""Scans on their way to the database: a bounded buffer that never makes a redirect wait or fail.
+
+Events are written within `FLUSH_INTERVAL_S`, one statement a brand. `stop` writes what is there; a kill
+loses what came since the last flush. With the database away events wait, up to the bound; then new ones
+are dropped and counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+
+from mintage.db.connection import AWAY_ERRORS, Database, DatabaseRole, Identity
+from mintage.operations.call import ANONYMOUS, Call, new_id
+from mintage.operations.resolving import Subject
+from mintage.operations.scanning import Scan, TrafficClass, record_scans
+from mintage.resolver.agents import families
+from mintage.resolver.origins import Address, prefix_of
+from mintage.rules.lifecycle import ScanOutcome
+from mintage.settings import Limits
+from mintage.telemetry import logger
+
+SCANS_MAX: Final = 10_000
+FLUSH_SCANS_MAX: Final = 1_000
+FLUSH_INTERVAL_S: Final = 0.1
+RETRY_INTERVAL_S: Final = 0.5
+STOP_WAIT_S: Final = 10.0
+PATH_CHARACTERS_MAX: Final = 512
+
+_AGENTS_AT_A_TIME: Final = 16
+_TRANSIENT_ERRORS: Final = (
+    *AWAY_ERRORS,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.QueryCanceledError,
+    asyncpg.InsufficientResourcesError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SeenScan:
+    """A scan as the request showed it; what is kept of it is worked out when it is written."""
+
+    brand_id: UUID
+    scanned_at: datetime
+    subject: Subject
+    outcome: ScanOutcome
+    traffic_class: TrafficClass
+    address: Address | None
+    user_agent: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Scans of one brand that are written together or not at all, however often it is tried."""
+
+    brand_id: UUID
+    scans: tuple[Scan, ...]
+
+
+class ScanBuffer:
+    """Give it to the resolver, have `run` run as a task, `stop` it after the last request."""
+
+    def __init__(self, database: Database, limits: Limits, *, scans_max: int = SCANS_MAX) -> None:
+        self.dropped_count = 0
+        self._database = database
+        self._limits = limits
+        self._scans_max = scans_max
+        self._waiting: deque[SeenScan] = deque()
+        self._chunks: deque[_Chunk] = deque()
+        self._has_work = asyncio.Event()
+        self._is_stopping = asyncio.Event()
+        self._flushing = asyncio.Lock()
+
+    def __len__(self) -> int:
+        return len(self._waiting) + sum(len(chunk.scans) for chunk in self._chunks)
+
+    def record(self, seen: SeenScan) -> None:
+        """Take a scan. Never waits, never raises; a full buffer drops it and counts that."""
+        if len(self) >= self._scans_max:
+            if self.dropped_count == 0:
+                logger("resolver").warning("scan buffer full, scans are dropped", scans=len(self))
+            self.dropped_count += 1
+            return
+        self._waiting.append(seen)
+        self._has_work.set()
+
+    async def run(self) -> None:
+        """Write scans as they come, until `stop`."""
+        while not self._is_stopping.is_set():
+            await self._has_work.wait()
+            await self._pause(FLUSH_INTERVAL_S)
+            if not await self._flush():
+                await self._pause(RETRY_INTERVAL_S)
+
+    async def stop(self, *, within_s: float = STOP_WAIT_S) -> None:
+        """Write what is there and end `run`; after `within_s` with the database away the rest is lost."""
+        self._is_stopping.set()
+        self._has_work.set()
+        try:
+            async with asyncio.timeout(within_s):
+                while True:
+                    if await self._flush():
+                        break
+                    await asyncio.sleep(RETRY_INTERVAL_S)
+        except TimeoutError:
+            self.dropped_count += len(self)
+        if self.dropped_count:
+            logger("resolver").error("scans were lost", scans=self.dropped_count)
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._is_stopping.wait(), seconds)
+
+    async def _flush(self) -> bool:
+        """Write all that is there; False when the database would not have it now."""
+        async with self._flushing:
+            while self._chunks or self._waiting:
+                if not self._chunks:
+                    await self._cut_chunks()
+                if not await self._write(self._chunks[0]):
+                    return False
+                self._chunks.popleft()
+            self._has_work.clear()
+            return True
+
+    async def _cut_chunks(self) -> None:
+        by_brand: dict[UUID, list[Scan]] = {}
+        for place in range(min(len(self._waiting), FLUSH_SCANS_MAX)):
+            if place % _AGENTS_AT_A_TIME == 0:
+                await asyncio.sleep(0)
+            seen = self._waiting[place]
+            by_brand.setdefault(seen.brand_id, []).append(_scan_of(seen))
+        for brand_id, scans in by_brand.items():
+            self._chunks.append(_Chunk(brand_id, tuple(scans)))
+            for _ in scans:
+                self._waiting.popleft()
+
+    async def _write(self, chunk: _Chunk) -> bool:
+        identity = Identity(DatabaseRole.RESOLVER, chunk.brand_id)
+        now = chunk.scans[-1].scanned_at
+        try:
+            async with self._database.transaction(identity) as connection:
+                call = Call(connection, ANONYMOUS, chunk.brand_id, None, now, self._limits, "scans")
+                await record_scans(call, chunk.scans)
+        except asyncpg.UniqueViolationError:
+            return (
+                True  # The try before was committed, though its connection broke before saying so.
+            )
+        except asyncpg.DataError as error:  # A driver's error like those below, but it would stay.
+            self._give_up(chunk, error)
+        except _TRANSIENT_ERRORS:
+            return False
+        except asyncpg.PostgresError as error:
+            self._give_up(chunk, error)
+        return True
+
+    def _give_up(self, chunk: _Chunk, error: Exception) -> None:
+        self.dropped_count += len(chunk.scans)
+        logger("resolver").error(
+            "scans cannot be stored", scans=len(chunk.scans), error=type(error).__name__
+        )
+
+
+def _scan_of(seen: SeenScan) -> Scan:
+    read = families(seen.user_agent)
+    return Scan(
+        id=new_id(seen.scanned_at),
+        scanned_at=seen.scanned_at,
+        subject=seen.subject,
+        outcome=seen.outcome,
+        traffic_class=seen.traffic_class,
+        ip_prefix=prefix_of(seen.address) if seen.address is not None else None,
+        browser=read.browser,
+        os=read.os,
+        device=read.device,
+        path=seen.path[:PATH_CHARACTERS_MAX],
+    )
