@@ -7,15 +7,18 @@ is PostgREST's. Not here: which routes there are (`api.routes`), and what a call
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from mintage.api.json_answer import json_response
-from mintage.errors import NOT_AUTHENTICATED, MintageError
+from mintage.api.request_body import BigBodies
+from mintage.api.tries import Tries
+from mintage.errors import METHOD_NOT_ALLOWED, NOT_AUTHENTICATED, MintageError
 from mintage.operations.call import ANONYMOUS, SERVICE, Caller
 from mintage.perform import Platform
 from mintage.secrets import Secrets
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from mintage.storage import PackStore
 
 _ERRORS_MAX: Final = 100
+_PASSWORD_CHECKS_AT_ONCE: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,13 @@ class Door:
     settings: Settings
     secrets: Secrets
     store: PackStore
+    big_bodies: BigBodies = field(default_factory=BigBodies)
+    sign_in_tries: Tries = field(default_factory=Tries)
+    # Argon2id takes a core for some 30 ms: more at once would only wait for each other, in threads
+    # that the rest of the process needs.
+    password_checks: asyncio.Semaphore = field(
+        default_factory=lambda: asyncio.Semaphore(_PASSWORD_CHECKS_AT_ONCE)
+    )
 
     @property
     def tokens(self) -> Tokens:
@@ -49,13 +60,16 @@ async def authenticate(door: Door, request: Request) -> Caller:
     Anonymous without that header or with the anon key. Raises `MintageError` 401 for a token that
     is not exactly right, without telling what was wrong with it.
     """
-    token = bearer_token(request)
-    if token is None:
+    return _caller(door, request)
+
+
+def caller_or_anonymous(door: Door, request: Request) -> Caller:
+    """The caller, where a bad token is refused later and alike: 401 comes after 413, 415, 404,
+    405."""
+    try:
+        return _caller(door, request)
+    except MintageError:
         return ANONYMOUS
-    verified = verified_token(door, token)
-    if isinstance(verified, Session):
-        return Caller("user", verified.user_id)
-    return SERVICE if verified.role == "service_role" else ANONYMOUS
 
 
 async def require_caller(door: Door, request: Request) -> Caller:
@@ -64,6 +78,16 @@ async def require_caller(door: Door, request: Request) -> Caller:
     if caller.kind == "anonymous":
         raise MintageError(NOT_AUTHENTICATED)
     return caller
+
+
+def _caller(door: Door, request: Request) -> Caller:
+    token = bearer_token(request)
+    if token is None:
+        return ANONYMOUS
+    verified = verified_token(door, token)
+    if isinstance(verified, Session):
+        return Caller("user", verified.user_id)
+    return SERVICE if verified.role == "service_role" else ANONYMOUS
 
 
 def bearer_token(request: Request) -> str | None:
@@ -83,6 +107,18 @@ def verified_token(door: Door, token: str) -> Session | KeyToken:
         return door.tokens.verify(token)
     except TokenRefused:
         raise MintageError(NOT_AUTHENTICATED) from None
+
+
+def client_address(door: Door, request: Request) -> str:
+    """The address of who calls; X-Forwarded-For is believed of configured proxies only."""
+    address = request.client.host if request.client is not None else "unknown"
+    trusted = door.settings.trusted_proxies
+    forwarded = ",".join(request.headers.getlist("x-forwarded-for")).split(",")
+    for hop in reversed([part.strip() for part in forwarded if part.strip()]):
+        if address not in trusted:
+            break
+        address = hop
+    return address[:64]
 
 
 def request_id_of(request: Request) -> str:
@@ -113,4 +149,6 @@ def error_headers(error: MintageError) -> dict[str, str]:
         headers["retry-after"] = str(error.retry_after_s)
     if error.kind is NOT_AUTHENTICATED:
         headers["www-authenticate"] = "Bearer"
+    if error.kind is METHOD_NOT_ALLOWED and error.details:
+        headers["allow"] = error.details
     return headers

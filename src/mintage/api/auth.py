@@ -1,0 +1,204 @@
+"""`/auth/v1`: signing in, refreshing, who am I, signing out, the public keys; in GoTrue's shapes.
+
+A handler here decides nothing about brands. Not here: sessions' rows (`operations.accounts`) and
+tokens (`tokens`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Final, get_args
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mintage.api.auth_answers import AuthError, session_answer, user_answer
+from mintage.api.door import (
+    Door,
+    bearer_token,
+    client_address,
+    request_id_of,
+    verified_token,
+)
+from mintage.api.endpoint import method_refusal
+from mintage.api.json_answer import json_response
+from mintage.api.json_body import read_arguments
+from mintage.api.request_body import media_refusal, received_body
+from mintage.db.queries import query
+from mintage.errors import NOT_AUTHENTICATED, RATE_LIMITED, MintageError
+from mintage.operations import accounts
+from mintage.operations.call import ANONYMOUS, Call
+from mintage.operations.members import email_key
+from mintage.operations.passwords import verify_nothing, verify_password
+from mintage.tokens import Session, now_s
+
+_NOW: Final = query("access", "now")
+_EMAIL_CHARACTERS_MAX: Final = 254
+_SCOPES: Final = get_args(accounts.SignOutScope)
+_INVALID_CREDENTIALS: Final = AuthError(400, "invalid_credentials", "Invalid login credentials")
+_SESSION_NOT_FOUND: Final = AuthError(
+    403, "session_not_found", "Session from session_id claim in JWT does not exist"
+)
+_REFRESH_PROBLEMS: Final[dict[accounts.RefreshProblem, AuthError]] = {
+    "not_found": AuthError(
+        400, "refresh_token_not_found", "Invalid Refresh Token: Refresh Token Not Found"
+    ),
+    "already_used": AuthError(
+        400, "refresh_token_already_used", "Invalid Refresh Token: Already Used"
+    ),
+    "expired": AuthError(400, "session_expired", "Invalid Refresh Token: Session Expired"),
+}
+
+
+async def token(door: Door, request: Request) -> Response:
+    """`POST /token`: the grants `password` and `refresh_token`."""
+    limits = door.platform.limits
+    refusal = media_refusal(request) if request.method == "POST" else None
+    refusal = refusal or method_refusal(request, ("POST",))
+    async with received_body(
+        request, door.big_bodies, limits, bytes_max=limits.body_bytes_max, is_kept=refusal is None
+    ) as body:
+        if refusal is not None:
+            raise refusal
+        given = await read_arguments(body, depth_max=limits.json_depth_max)
+    match request.query_params.get("grant_type"):
+        case "password":
+            return await _password_grant(door, request, given)
+        case "refresh_token":
+            return await _refresh_grant(door, request, given)
+    grants = "grant_type must be password or refresh_token"
+    return AuthError(400, "unsupported_grant_type", grants).response()
+
+
+async def user(door: Door, request: Request) -> Response:
+    """`GET /user`: the account of the session that the token is of."""
+    _check_method(request, ("GET", "HEAD"))
+    session = _session(door, request)
+    async with _call(door, request) as call:
+        found = await accounts.account_of_session(call, session.session_id, session.user_id)
+    if found is None:
+        return _SESSION_NOT_FOUND.response()
+    return json_response(user_answer(*found))
+
+
+async def logout(door: Door, request: Request) -> Response:
+    """`POST /logout?scope=global|local|others`."""
+    _check_method(request, ("POST",))
+    session = _session(door, request)
+    wanted = request.query_params.get("scope", "global")
+    scope = next((known for known in _SCOPES if known == wanted), None)
+    if scope is None:
+        return AuthError(
+            400, "validation_failed", "scope must be global, local or others"
+        ).response()
+    async with _call(door, request) as call:
+        await accounts.end_sessions(call, session.user_id, session.session_id, scope)
+    return Response(status_code=204)
+
+
+async def jwks(door: Door, request: Request) -> Response:
+    """`GET /.well-known/jwks.json`: the public keys that verify sessions."""
+    _check_method(request, ("GET", "HEAD"))
+    return json_response(door.tokens.jwks(), headers={"cache-control": "public, max-age=600"})
+
+
+async def settings(_door: Door, request: Request) -> Response:
+    """`GET /settings`: what kinds of signing in there are."""
+    _check_method(request, ("GET", "HEAD"))
+    return json_response(
+        {
+            "external": {"email": True, "phone": False, "anonymous_users": False},
+            "disable_signup": True,
+            "mailer_autoconfirm": True,
+            "phone_autoconfirm": False,
+            "sms_provider": "",
+            "saml_enabled": False,
+            "mfa_enabled": False,
+        }
+    )
+
+
+async def _password_grant(door: Door, request: Request, given: Mapping[str, object]) -> Response:
+    email, password = given.get("email"), given.get("password")
+    if not isinstance(email, str) or not isinstance(password, str):
+        return AuthError(400, "validation_failed", "email and password must be text").response()
+    limits = door.platform.limits
+    if len(email) > _EMAIL_CHARACTERS_MAX or len(password) > limits.password_characters_max:
+        return _INVALID_CREDENTIALS.response()
+    key, address = email_key(email), client_address(door, request)
+    wait_s = door.sign_in_tries.take(key, address)
+    if wait_s is not None:
+        message = "Request rate limit reached"
+        raise MintageError(RATE_LIMITED, message=message, retry_after_s=wait_s)
+    async with _call(door, request) as call:
+        account = await accounts.account_by_email(call, email)
+    # Between two transactions: a connection is not held for the time of a hash.
+    async with door.password_checks:
+        if account is None:
+            await verify_nothing(password)
+        elif not await verify_password(password, account.password_hash):
+            account = None
+    if account is None:
+        return _INVALID_CREDENTIALS.response()
+    door.sign_in_tries.give_back(key, address)
+    async with _call(door, request) as call:
+        opened = await accounts.open_session(call, account)
+    return _session_response(door, opened)
+
+
+async def _refresh_grant(door: Door, request: Request, given: Mapping[str, object]) -> Response:
+    refresh_token = given.get("refresh_token")
+    if not isinstance(refresh_token, str):
+        return AuthError(400, "validation_failed", "refresh_token must be text").response()
+    async with _call(door, request) as call:
+        refreshed = await accounts.refresh_session(call, refresh_token)
+    if isinstance(refreshed, accounts.OpenSession):
+        return _session_response(door, refreshed)
+    return _REFRESH_PROBLEMS[refreshed].response()
+
+
+def _session_response(door: Door, opened: accounts.OpenSession) -> Response:
+    lifetime_s = door.platform.limits.access_token_lifetime_s
+    issued_at = now_s()
+    expires_at = issued_at + lifetime_s
+    access_token = door.tokens.make_session_token(
+        user_id=opened.account.id,
+        session_id=opened.id,
+        email=opened.account.email,
+        issued_at=issued_at,
+        expires_at=expires_at,
+    )
+    answer = session_answer(
+        opened.account,
+        access_token=access_token,
+        refresh_token=opened.refresh_token,
+        expires_in_s=lifetime_s,
+        expires_at_s=expires_at,
+        signed_in_at=opened.started_at,
+    )
+    return json_response(answer, headers={"cache-control": "no-store"})
+
+
+def _check_method(request: Request, allowed: tuple[str, ...]) -> None:
+    if (refusal := method_refusal(request, allowed)) is not None:
+        raise refusal
+
+
+def _session(door: Door, request: Request) -> Session:
+    """The session of a user's token; the keys of anon and service are no session."""
+    token = bearer_token(request)
+    verified = verified_token(door, token) if token is not None else None
+    if not isinstance(verified, Session):
+        raise MintageError(NOT_AUTHENTICATED)
+    return verified
+
+
+@asynccontextmanager
+async def _call(door: Door, request: Request) -> AsyncIterator[Call]:
+    """A transaction in no brand, for what precedes every brand."""
+    platform = door.platform
+    async with platform.database.transaction(ANONYMOUS.identity(None)) as connection:
+        now: datetime = platform.pinned_now or await connection.fetchval(_NOW)
+        yield Call(connection, ANONYMOUS, None, None, now, platform.limits, request_id_of(request))

@@ -1,0 +1,32 @@
+"""The routes of the control plane, and their assembly. A new path of door 1 is a line here."""
+
+from __future__ import annotations
+
+from starlette.routing import BaseRoute, Route
+
+from mintage.api import auth, functions, rpc, unknown
+from mintage.api.auth_answers import auth_error
+from mintage.api.door import Door, error_response
+from mintage.api.endpoint import Endpoint, ErrorShape, Handler
+from mintage.api.storage import storage_routes
+
+
+def api_routes(door: Door) -> list[BaseRoute]:
+    """Every route of the control plane; the last answers 404 to all other paths."""
+
+    def route(path: str, handler: Handler, shape: ErrorShape) -> Route:
+        # An object, not a function: Starlette then leaves methods to the handler, which checks them
+        # in the order of SPEC §2.
+        return Route(path, Endpoint(door, handler, shape))
+
+    return [
+        route("/rest/v1/rpc/{name}", rpc.call_rpc, error_response),
+        route("/functions/v1/mint-api-v1", functions.mint_api_v1, functions.function_error),
+        route("/auth/v1/token", auth.token, auth_error),
+        route("/auth/v1/user", auth.user, auth_error),
+        route("/auth/v1/logout", auth.logout, auth_error),
+        route("/auth/v1/settings", auth.settings, auth_error),
+        route("/auth/v1/.well-known/jwks.json", auth.jwks, auth_error),
+        *storage_routes(door),
+        route("/{path:path}", unknown.unknown_path, error_response),
+    ]
