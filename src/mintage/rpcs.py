@@ -14,6 +14,7 @@ from mintage.operations import (
     arguments,
     brands,
     exports,
+    hosts,
     identifiers,
     members,
     mint_batches,
@@ -84,6 +85,7 @@ _ROWS: Final = (
         is_read_only=True,
         audience="caller",
     ),
+    Rpc(hosts.set_brand_host, arguments.SetBrandHost, "service"),
     Rpc(brands.create_brand, arguments.CreateBrand, "service", audience="service"),
 )
 

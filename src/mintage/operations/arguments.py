@@ -306,6 +306,13 @@ class CreateBrand(Arguments):
     owner_email: Email
 
 
+class SetBrandHost(BrandArguments):
+    base_url: Annotated[str, StringConstraints(min_length=8, max_length=300)] = Field(
+        description="a base URL such as https://id.example.com"
+    )
+    is_primary: bool = Field(default=False, description="true or false")
+
+
 class CreateProduct(BrandArguments):
     sku: Sku
     name: Name

@@ -3,32 +3,34 @@
 -- brand content. Lock order: work_item, mint_job, mint_batch, mint_lot, product_batch.
 
 -- Roles. A login needs only to be a member of these; each transaction takes one with "set local role".
+-- They belong to the cluster: another database of it, or an administrator, may have made them before.
 do $roles$
 declare
   role_name text;
+  -- From PostgreSQL 16 on, whoever creates a role may grant it, but not take it.
+  taking text := case when current_setting('server_version_num')::integer >= 160000 then 'set' else 'member' end;
 begin
-  foreach role_name in array array['mintage_app', 'mintage_service', 'mintage_resolver'] loop
-    begin
-      execute format('create role %I nologin', role_name);
-    exception when duplicate_object or unique_violation then null;
-    end;
-  end loop;
-  begin
-    create role mintage_minter nologin bypassrls;
-  exception
-    when duplicate_object or unique_violation then null;
-    when insufficient_privilege then
-      -- Managed PostgreSQL: no BYPASSRLS to give. The minter then owns mint_unit (see the end of this file).
-      begin
-        create role mintage_minter nologin;
-      exception when duplicate_object or unique_violation then null;
-      end;
-  end;
   foreach role_name in array array['mintage_app', 'mintage_service', 'mintage_resolver', 'mintage_minter'] loop
-    if not pg_has_role(current_user, role_name, 'member') or not (select rolsuper from pg_roles where rolname = current_user) then
+    if to_regrole(role_name) is null then
+      begin
+        execute format('create role %I nologin %s', role_name, case role_name when 'mintage_minter' then 'bypassrls' end);
+      exception
+        when duplicate_object or unique_violation then null;
+        when insufficient_privilege then
+          -- Managed PostgreSQL: no BYPASSRLS to give. The minter then owns mint_unit (see the end of this file).
+          if role_name <> 'mintage_minter' then
+            raise;
+          end if;
+          begin
+            create role mintage_minter nologin;
+          exception when duplicate_object or unique_violation then null;
+          end;
+      end;
+    end if;
+    if not pg_has_role(current_user, role_name, taking) then
       begin
         execute format('grant %I to %I', role_name, current_user);
-      exception when unique_violation or invalid_grant_operation then null;
+      exception when unique_violation then null;
       end;
     end if;
   end loop;
@@ -104,22 +106,29 @@ create table api_key (
 -- The one membership test. The service's and the resolver's roles pass by what they are; anyone else by
 -- the row that makes them a member, or the key that is still good.
 create function has_brand_access(_brand_id uuid) returns boolean
-language sql stable set search_path = ''
+language plpgsql stable set search_path = ''
 as $$
-  select case
-    when current_user in ('mintage_service', 'mintage_resolver') then true
-    when nullif(current_setting('mintage.user_id', true), '') is not null then exists (
+declare
+  user_id_told uuid := nullif(current_setting('mintage.user_id', true), '')::uuid;
+  api_key_id_told uuid := nullif(current_setting('mintage.api_key_id', true), '')::uuid;
+begin
+  if current_user in ('mintage_service', 'mintage_resolver') then
+    return true;
+  elsif user_id_told is not null then
+    return exists (
       select from public.brand_member
       where brand_id = _brand_id
-        and user_id = nullif(current_setting('mintage.user_id', true), '')::uuid)
-    when nullif(current_setting('mintage.api_key_id', true), '') is not null then exists (
+        and user_id = user_id_told);
+  elsif api_key_id_told is not null then
+    return exists (
       select from public.api_key
       where brand_id = _brand_id
-        and id = nullif(current_setting('mintage.api_key_id', true), '')::uuid
+        and id = api_key_id_told
         and revoked_at is null
-        and (expires_at is null or expires_at > now()))
-    else false
-  end
+        and (expires_at is null or expires_at > now()));
+  end if;
+  return false;
+end
 $$;
 
 create function current_brand_id() returns uuid
@@ -324,7 +333,13 @@ create table mint_event (
   id            uuid not null,
   mint_job_id   uuid,
   mint_batch_id uuid,
-  event_type    text collate "C" not null,
+  event_type    text collate "C" not null check (event_type in (
+    'mint_requested', 'mint_job_started', 'mint_units_created', 'mint_lots_confirmed',
+    'mint_job_completed', 'mint_job_failed', 'mint_job_retried', 'mint_batch_status_changed',
+    'mint_units_revoked', 'payload_packs_requested', 'payload_pack_completed', 'payload_pack_failed',
+    'payload_pack_downloaded', 'member_changed', 'api_key_changed', 'settings_changed',
+    'identifier_changed'
+  )),
   actor_type    text not null check (actor_type in ('user', 'api_key', 'service', 'system')),
   actor_id      uuid,
   payload       jsonb not null check (jsonb_typeof(payload) = 'object'),
@@ -532,6 +547,15 @@ grant select, insert, update on brand_tally, batch_tally to mintage_service;
 grant select, insert, update, delete on work_item to mintage_app, mintage_service;
 grant select, insert, update on brand_turn to mintage_service;
 
+-- What a release reads before it serves. The table is there, unless this file was run by hand.
+do $history$
+begin
+  if to_regclass('public.schema_migration') is not null then
+    grant select on public.schema_migration to mintage_app;
+  end if;
+end
+$history$;
+
 grant select on product, product_identifier, mint_batch, mint_lot, mint_unit, unit_state to mintage_resolver;
 grant insert, update on unit_state to mintage_resolver;
 grant update (activated_at) on mint_lot to mintage_resolver;
@@ -540,14 +564,19 @@ grant insert on scan_event, tally_delta to mintage_resolver;
 -- Where BYPASSRLS cannot be had, COPY is let through by ownership: mint_unit alone is not forced, and its
 -- owner may insert into it and no more.
 do $minter$
+declare
+  role_before text := current_setting('role');
 begin
   if not (select rolbypassrls from pg_roles where rolname = 'mintage_minter') then
+    alter table mint_unit no force row level security;
     grant create on schema public to mintage_minter;
     alter table mint_unit owner to mintage_minter;
     revoke create on schema public from mintage_minter;
-    alter table mint_unit no force row level security;
+    -- As the new owner: a login that inherits nothing from its roles has no say over the table any more.
+    set local role mintage_minter;
     revoke all on mint_unit from mintage_minter;
     grant insert on mint_unit to mintage_minter;
+    perform set_config('role', role_before, true);
   end if;
 end
 $minter$;

@@ -1,0 +1,262 @@
+"""The composition root: settings become a running platform, and what runs is stopped in order.
+
+Start: PostgreSQL (embedded, or the one that the settings name) → schema → pool → doors. Stop: requests
+drain, then the scan buffer, then the worker's steps, then the pool, PostgreSQL last. Not here: sub-commands
+(`cli`) and what any door does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import uvicorn
+
+from mintage.api.app import build_api
+from mintage.api.door import Door
+from mintage.db import embedded
+from mintage.db.connection import open_database
+from mintage.db.migrate import migrate, require_current_schema
+from mintage.perform import Platform
+from mintage.resolver.app import Resolver, build_resolver
+from mintage.resolver.paths import RESOLVER_PREFIXES
+from mintage.resolver.scan_buffer import ScanBuffer
+from mintage.secrets import Secrets, load_or_create_secrets
+from mintage.settings import Settings
+from mintage.storage import PackStore, open_pack_store
+from mintage.worker.loop import Worker, lanes_of
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+DATABASE: Final = "mintage"
+HEALTH_PATHS: Final = frozenset({"/healthz", "/readyz"})
+LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+DRAIN_S: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """A platform that is up: what doors, worker and commands are made of."""
+
+    settings: Settings
+    dsn: str
+    platform: Platform
+    secrets: Secrets
+    store: PackStore
+    is_embedded: bool = field(default=False)
+
+
+@asynccontextmanager
+async def open_runtime(
+    settings: Settings, *, application: str, may_migrate: bool = True
+) -> AsyncIterator[Runtime]:
+    """The platform without doors. The embedded PostgreSQL is started, or one that runs here is joined.
+
+    `may_migrate`: bring the schema up to date; otherwise a schema that is not current is refused.
+    """
+    async with AsyncExitStack() as stack:
+        dsn = settings.database_url or await _embedded_dsn(stack, settings)
+        if may_migrate:
+            await migrate(dsn)
+        else:
+            await require_current_schema(dsn)
+        database = await open_database(
+            dsn,
+            connections=settings.pool_connections,
+            statement_timeout_s=settings.limits.statement_timeout_s,
+            application=application,
+        )
+        stack.push_async_callback(database.close)
+        yield Runtime(
+            settings=settings,
+            dsn=dsn,
+            platform=Platform(database, settings.limits),
+            secrets=await asyncio.to_thread(load_or_create_secrets, settings.secrets_file),
+            store=await asyncio.to_thread(open_pack_store, settings.storage_url, settings.data_dir),
+            is_embedded=settings.database_url is None,
+        )
+
+
+async def _embedded_dsn(stack: AsyncExitStack, settings: Settings) -> str:
+    found = embedded.find(settings.data_dir)
+    if found is not None:
+        return await embedded.ensure_database(found, DATABASE)
+    await asyncio.to_thread(_make_private, settings.data_dir)
+    server = await embedded.start(settings.data_dir, bin_dir=settings.postgres_bin_dir)
+    stack.push_async_callback(embedded.stop, server)
+    return await embedded.ensure_database(server, DATABASE)
+
+
+def _make_private(folder: Path) -> None:
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        os.chmod(folder, 0o700)
+
+
+@asynccontextmanager
+async def run_worker(runtime: Runtime) -> AsyncIterator[Worker]:
+    """A worker in this process; at the end it finishes the steps under way."""
+    worker = Worker(runtime.platform, runtime.dsn, lanes_of(runtime.platform, runtime.store))
+    task = asyncio.create_task(worker.run())
+    try:
+        yield worker
+    finally:
+        worker.stop()
+        await task
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """Which doors a process serves."""
+
+    has_api: bool = True
+    has_resolver: bool = True
+
+
+@asynccontextmanager
+async def open_doors(runtime: Runtime, doors: Doors) -> AsyncIterator[ASGIApp]:
+    """The application of the doors; at the end scans that wait are written."""
+    settings, platform = runtime.settings, runtime.platform
+    api: ASGIApp | None = None
+    if doors.has_api:
+        api = build_api(Door(platform, settings, runtime.secrets, runtime.store))
+    if not doors.has_resolver:
+        yield Front(api, None, settings)
+        return
+    buffer = ScanBuffer(platform.database, settings.limits)
+    resolver = build_resolver(
+        Resolver(
+            database=platform.database,
+            limits=settings.limits,
+            scan_buffer=buffer,
+            product_page_key=runtime.secrets.product_page_key,
+            trusted_proxies=settings.trusted_proxies,
+        )
+    )
+    task = asyncio.create_task(buffer.run())
+    try:
+        yield Front(api, resolver, settings)
+    finally:
+        await buffer.stop()
+        await task
+
+
+class PortTaken(OSError):
+    """The port is in use, or the address is not this machine's."""
+
+
+class Front:
+    """Sends a request to its door. On a host that is not the platform's, only the resolver answers."""
+
+    def __init__(self, api: ASGIApp | None, resolver: ASGIApp | None, settings: Settings) -> None:
+        self._api = api
+        self._resolver = resolver
+        self._platform_hosts = platform_hosts(settings)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            raise RuntimeError("the doors are opened and closed by the composition root")
+        await self._door_of(scope)(scope, receive, send)
+
+    def _door_of(self, scope: Scope) -> ASGIApp:
+        path: str = scope["path"]
+        if self._resolver is None or self._api is None:
+            only = self._resolver or self._api
+            if only is None:
+                raise RuntimeError("no door is open")
+            return only
+        if path in HEALTH_PATHS:
+            return self._api
+        if path.startswith(RESOLVER_PREFIXES) or _host(scope) not in self._platform_hosts:
+            return self._resolver
+        return self._api
+
+
+def platform_hosts(settings: Settings) -> frozenset[str]:
+    """The names under which the platform itself answers: its URL's, its address, loopback's."""
+    named = urlsplit(settings.platform_url).hostname or ""
+    return LOOPBACK_NAMES | {named, settings.host}
+
+
+def _host(scope: Scope) -> str:
+    """The Host header without its port, lower case, brackets of an IPv6 address removed."""
+    for name, value in scope["headers"]:
+        if name == b"host":
+            return _host_name(value.decode("latin-1"))
+    return ""
+
+
+def _host_name(value: str) -> str:
+    try:
+        return urlsplit(f"//{value}").hostname or ""
+    except ValueError:
+        return ""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: it would raise the signal again before we have stopped."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextmanager
+def stop_signals() -> Iterator[asyncio.Event]:
+    """An event that SIGINT and SIGTERM set, for as long as the context lasts."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    try:
+        yield stopping
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+@asynccontextmanager
+async def listen(settings: Settings, app: ASGIApp) -> AsyncIterator[None]:
+    """Answer HTTP while the context lasts; at its end requests under way are drained.
+
+    Raises `PortTaken` when the address cannot be had.
+    """
+    try:
+        listener = socket.create_server((settings.host, settings.port), reuse_port=False)
+    except OSError as error:
+        raise PortTaken(
+            f"cannot listen on {settings.host}:{settings.port} ({error.strerror}): "
+            "give another --port, or MINTAGE_PORT"
+        ) from None
+    config = uvicorn.Config(
+        app,
+        loop="none",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=DRAIN_S,
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        while not server.started and not task.done():
+            await asyncio.sleep(0.01)
+        yield
+    finally:
+        server.should_exit = True
+        await task
+        listener.close()

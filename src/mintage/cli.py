@@ -1,0 +1,369 @@
+"""The command `mintage`: sub-commands only, each a few lines over `app`, `demo` and `watch`.
+
+Not here: any decision. Exit codes: 0 done, 1 refused or failed with a sentence, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sys
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from mintage.app import Doors, Runtime, listen, open_doors, open_runtime, run_worker, stop_signals
+from mintage.db.embedded import EmbeddedServerError
+from mintage.db.migrate import SchemaError
+from mintage.demo import DemoFailed, open_browser, print_summary, run_demo
+from mintage.errors import MintageError
+from mintage.operations.call import SERVICE, SYSTEM
+from mintage.operations.checks import list_brands, load_checks, run_check
+from mintage.perform import perform
+from mintage.rpcs import RPCS
+from mintage.secrets import SecretsError
+from mintage.settings import Settings, SettingsError, read_settings
+from mintage.telemetry import configure_logs
+from mintage.watch import Api, WorkFailed, watch_minting, watch_packs
+
+DEMO_DATA: Final = ".mintage-demo"
+EXPECTED: Final = (
+    DemoFailed,
+    EmbeddedServerError,
+    MintageError,
+    OSError,
+    SchemaError,
+    SecretsError,
+    SettingsError,
+    WorkFailed,
+    asyncpg.PostgresError,
+    click.ClickException,
+)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    cli(prog_name="mintage")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="mintage")
+def cli() -> None:
+    """Mintage: mint, export and resolve item-level product identities."""
+
+
+@cli.command()
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Port; 8080, or a free one if it is taken."
+)
+@click.option("--data", type=click.Path(path_type=Path), default=DEMO_DATA, help="Data directory.")
+@click.option("--once", is_flag=True, help="Do everything once and leave.")
+@click.option("--no-browser", is_flag=True, help="Open no browser.")
+@click.option("--json", "as_json", is_flag=True, help="Print demo.json instead of the summary.")
+def demo(port: int | None, data: Path, once: bool, no_browser: bool, as_json: bool) -> None:
+    """Show the main job on this machine: mint 25,000 units, export, scan; then serve."""
+    chosen = port if port else _free_port(8080 if port is None else 0)
+    settings = _settings(
+        MINTAGE_DATA=str(data), MINTAGE_PORT=str(chosen), MINTAGE_URL=f"http://localhost:{chosen}"
+    )
+    _run(
+        _demo(
+            settings, once=once, opens_browser=not (no_browser or once or as_json), as_json=as_json
+        )
+    )
+
+
+@cli.command()
+def serve() -> None:
+    """Serve everything from one process: API, resolver and worker."""
+    _run(_serve(Doors(), has_worker=True, may_migrate=True))
+
+
+@cli.command()
+def web() -> None:
+    """Serve the API only."""
+    _run(_serve(Doors(has_resolver=False), has_worker=False, may_migrate=False))
+
+
+@cli.command()
+def resolver() -> None:
+    """Serve the public resolver only."""
+    _run(_serve(Doors(has_api=False), has_worker=False, may_migrate=False))
+
+
+@cli.command()
+def work() -> None:
+    """Run a worker only: minting, packs, duties."""
+    _run(_work())
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the database to this release's schema."""
+    _run(_migrate())
+
+
+@cli.command()
+def check() -> None:
+    """Prove the invariants on the data of every brand; exit code 1 when one is broken."""
+    _run(_check())
+
+
+@cli.group()
+def brand() -> None:
+    """Brands: the tenants."""
+
+
+@brand.command("create")
+@click.argument("slug")
+@click.option("--name", required=True, help="The brand's name.")
+@click.option("--owner", required=True, help="E-mail of its first owner.")
+def brand_create(slug: str, name: str, owner: str) -> None:
+    """Make a brand with its first owner; prints the ids, and a password for a new account."""
+    raw: dict[str, object] = {"_slug": slug, "_name": name, "_owner_email": owner}
+    _run(_one_rpc("create_brand", raw))
+
+
+@cli.group()
+def user() -> None:
+    """People and their roles in brands."""
+
+
+@user.command("set")
+@click.argument("brand_slug")
+@click.argument("email")
+@click.argument("role", type=click.Choice(["owner", "admin", "editor", "viewer"]))
+def user_set(brand_slug: str, email: str, role: str) -> None:
+    """Give somebody a role in a brand; prints a password for a new account."""
+    _run(_one_rpc("set_brand_member", {"_email": email, "_role": role}, brand_slug))
+
+
+@cli.group()
+def host() -> None:
+    """Hosts of brands: where their resolver URLs point."""
+
+
+@host.command("set")
+@click.argument("brand_slug")
+@click.argument("base_url")
+@click.option("--primary", is_flag=True, help="Build resolver URLs from it.")
+def host_set(brand_slug: str, base_url: str, primary: bool) -> None:
+    """Verify a host of a brand, e.g. https://id.example.com."""
+    _run(_one_rpc("set_brand_host", {"_base_url": base_url, "_is_primary": primary}, brand_slug))
+
+
+@cli.command()
+@click.argument("brand_slug")
+@click.argument("product_id", type=click.UUID)
+@click.argument("quantity", type=click.IntRange(1, 1_000_000))
+@click.option("--production-batch", type=click.UUID, help="Production batch to mint against.")
+@click.option("--mode", type=click.Choice(["serial", "batch"]), default="serial", show_default=True)
+@click.option(
+    "--activation",
+    type=click.Choice(["first_scan", "active_at_mint"]),
+    default="first_scan",
+    show_default=True,
+)
+@click.option("--key", help="Idempotency key: the same command again mints nothing more.")
+def mint(
+    brand_slug: str,
+    product_id: UUID,
+    quantity: int,
+    production_batch: UUID | None,
+    mode: str,
+    activation: str,
+    key: str | None,
+) -> None:
+    """Mint QUANTITY units of a product and wait for it; prints the batch's id."""
+    arguments = {
+        "product_id": product_id,
+        "product_batch_id": production_batch,
+        "requested_quantity": quantity,
+        "identity_mode": mode,
+        "activation_mode": activation,
+        "idempotency_key": key,
+    }
+    _run(_mint(brand_slug, arguments))
+
+
+@cli.command()
+@click.argument("brand_slug")
+@click.argument("mint_batch_id", type=click.UUID)
+@click.option("--format", "format_name", default="csv", show_default=True)
+def export(brand_slug: str, mint_batch_id: UUID, format_name: str) -> None:
+    """Write the packs of a batch and wait for them; prints their paths in the bucket."""
+    _run(_export(brand_slug, mint_batch_id, format_name))
+
+
+async def _demo(settings: Settings, *, once: bool, opens_browser: bool, as_json: bool) -> None:
+    configure_logs(for_people=True, level="warning")
+    console = Console(stderr=as_json, highlight=False)
+    with stop_signals() as stopping:
+        async with AsyncExitStack() as stack:
+            console.print("[bold]Starting PostgreSQL[/]" if not settings.database_url else "")
+            runtime = await stack.enter_async_context(open_runtime(settings, application="demo"))
+            app = await stack.enter_async_context(open_doors(runtime, Doors()))
+            await stack.enter_async_context(run_worker(runtime))
+            await stack.enter_async_context(listen(settings, app))
+            work = asyncio.create_task(run_demo(runtime, settings.platform_url, console))
+            stopped = asyncio.create_task(stopping.wait())
+            await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                work.cancel()
+                await asyncio.gather(work, return_exceptions=True)
+                console.print("Stopped before the end; the next start goes on from here.")
+                return
+            stopped.cancel()
+            facts, told = work.result()
+            if as_json:
+                click.echo(json.dumps(facts, indent=2))
+            print_summary(console, facts, told, settings.data_dir)
+            if once:
+                return
+            console.print(f"\nServing at {settings.platform_url} until Ctrl-C.")
+            if opens_browser:
+                open_browser(told)
+            await stopping.wait()
+            console.print("Stopping in order.")
+
+
+async def _serve(doors: Doors, *, has_worker: bool, may_migrate: bool) -> None:
+    configure_logs()
+    settings = _settings()
+    with stop_signals() as stopping:
+        async with AsyncExitStack() as stack:
+            runtime = await stack.enter_async_context(
+                open_runtime(settings, application="serve", may_migrate=may_migrate)
+            )
+            app = await stack.enter_async_context(open_doors(runtime, doors))
+            if has_worker:
+                await stack.enter_async_context(run_worker(runtime))
+            await stack.enter_async_context(listen(settings, app))
+            click.echo(f"Serving at {settings.platform_url}", err=True)
+            await stopping.wait()
+
+
+async def _work() -> None:
+    configure_logs()
+    with stop_signals() as stopping:
+        async with AsyncExitStack() as stack:
+            runtime = await stack.enter_async_context(
+                open_runtime(_settings(), application="work", may_migrate=False)
+            )
+            await stack.enter_async_context(run_worker(runtime))
+            click.echo("Working", err=True)
+            await stopping.wait()
+
+
+async def _migrate() -> None:
+    async with open_runtime(_settings(), application="migrate"):
+        click.echo("The schema is current.")
+
+
+async def _check() -> None:
+    console = Console(highlight=False)
+    async with open_runtime(_settings(), application="check", may_migrate=False) as runtime:
+        transactions = runtime.platform.transactions(SYSTEM, "check")
+        checks, brands = load_checks(), await list_brands(transactions)
+        broken = 0
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        with Progress(*columns, console=console, transient=True) as progress:
+            bar = progress.add_task("Checking", total=len(checks) * len(brands))
+            for each in brands:
+                for invariant in checks:
+                    progress.update(bar, description=f"{each.slug}: {invariant.name}")
+                    rows = await run_check(transactions, invariant, each.id)
+                    progress.advance(bar)
+                    if rows:
+                        broken += 1
+                        console.print(f"[red]broken[/] {each.slug}: {escape(invariant.sentence)}")
+                        for row in rows[:5]:
+                            console.print(f"  {escape(json.dumps(row, default=str))}")
+    if broken:
+        raise click.ClickException(f"{broken} invariants are broken")
+    console.print(f"{len(checks)} invariants hold in {len(brands)} brands.")
+
+
+async def _one_rpc(name: str, raw: dict[str, object], brand_slug: str | None = None) -> None:
+    async with open_runtime(_settings(), application="command", may_migrate=False) as runtime:
+        if brand_slug is not None:
+            raw = raw | {"_brand_id": str(await _brand_id(runtime, brand_slug))}
+        answer = await perform(runtime.platform, SERVICE, RPCS[name], raw, "command")
+        click.echo(json.dumps(answer, indent=2, default=str))
+
+
+async def _mint(brand_slug: str, arguments: dict[str, Any]) -> None:
+    console = Console(stderr=True, highlight=False)
+    async with AsyncExitStack() as stack:
+        runtime = await stack.enter_async_context(open_runtime(_settings(), application="command"))
+        await stack.enter_async_context(run_worker(runtime))
+        api = Api(runtime.platform, SERVICE, await _brand_id(runtime, brand_slug))
+        submitted = await api.call("submit_mint_request", **arguments)
+        if not submitted["ok"]:
+            sentences = "\n".join(reason["message"] for reason in submitted["blocking_reasons"])
+            raise click.ClickException(sentences)
+        await watch_minting(api, submitted["mint_batch_id"], console)
+        click.echo(str(submitted["mint_batch_id"]))
+
+
+async def _export(brand_slug: str, mint_batch_id: UUID, format_name: str) -> None:
+    console = Console(stderr=True, highlight=False)
+    async with AsyncExitStack() as stack:
+        runtime = await stack.enter_async_context(open_runtime(_settings(), application="command"))
+        await stack.enter_async_context(run_worker(runtime))
+        api = Api(runtime.platform, SERVICE, await _brand_id(runtime, brand_slug))
+        requested = await api.call(
+            "request_payload_packs", mint_batch_id=mint_batch_id, format=format_name
+        )
+        if not requested["ok"]:
+            sentences = "\n".join(reason["message"] for reason in requested["blocking_reasons"])
+            raise click.ClickException(sentences)
+        for pack in await watch_packs(api, requested["export_group_id"], console):
+            click.echo(pack["storage_path"])
+
+
+async def _brand_id(runtime: Runtime, slug: str) -> UUID:
+    for each in await list_brands(runtime.platform.transactions(SYSTEM, "command")):
+        if each.slug == slug:
+            return each.id
+    raise click.ClickException(f"there is no brand {slug!r}; `mintage brand create` makes one")
+
+
+def _settings(**given: str) -> Settings:
+    return read_settings({**os.environ, **given})
+
+
+def _free_port(wanted: int) -> int:
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            found: int = probe.getsockname()[1]
+            return found
+    raise click.ClickException("no port is free on this machine")
+
+
+def _run(command: Coroutine[Any, Any, None]) -> None:
+    try:
+        import uvloop
+
+        uvloop.run(command)
+    except EXPECTED as problem:
+        if isinstance(problem, click.ClickException):
+            raise
+        details = getattr(problem, "details", None)
+        click.echo(f"mintage: {problem}" + (f" ({details})" if details else ""), err=True)
+        sys.exit(1)
