@@ -12,11 +12,17 @@ import pytest
 from mintage.errors import FORBIDDEN
 from mintage.operations.call import SERVICE
 from mintage.operations.passwords import hash_password, verify_nothing, verify_password
-from tests.support.refusals import bad_arguments, blocked_by, payloads, raced, refused_with
+from tests.support.refusals import (
+    bad_arguments,
+    blocked_by,
+    payloads,
+    raced,
+    refused_with,
+    until_somebody_waits,
+)
 from tests.support.world import World
 
 KEYS = ["ok", "user_id", "role", "password"]
-_SOMEBODY_WAITS = "select exists (select from pg_locks where not granted)"
 
 
 async def _set(world: World, email: str, role: str, caller: str = "owner") -> dict[str, Any]:
@@ -192,7 +198,6 @@ async def test_an_owner_who_is_demoted_while_his_call_waits_grants_no_more(world
             world.user_ids["admin"],
         )
         waiting = asyncio.create_task(_set(world, "nobody@example.com", "owner", "admin"))
-        while not await _value(world, _SOMEBODY_WAITS):  # noqa: ASYNC110 - PostgreSQL has no event
-            await asyncio.sleep(0.01)
+        await until_somebody_waits(world)
     await refused_with(FORBIDDEN, waiting)
     assert await _role(world, world.user_ids["nobody"]) is None

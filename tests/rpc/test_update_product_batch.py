@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,6 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from mintage.errors import FORBIDDEN, SUBJECT_NOT_FOUND
+from mintage.operations.call import SERVICE
 from tests.support.refusals import (
     bad_arguments,
     blocked_by,
@@ -16,6 +18,7 @@ from tests.support.refusals import (
     raced,
     refused_with,
     same_bytes,
+    until_somebody_waits,
 )
 from tests.support.world import World
 
@@ -123,6 +126,19 @@ async def test_a_batch_that_has_given_more_does_not_become_cumulative(world: Wor
     assert await blocked_by(call) == ["QUANTITY_BELOW_ALLOCATED"]
     changed = await _update(world, made["id"], is_cumulative=True, quantity=120)
     assert changed["product_batch"]["is_cumulative"] is True
+
+
+async def test_a_request_that_takes_quantity_while_it_is_lowered_is_seen(world: World) -> None:
+    made = await _made(world, quantity=100)
+    async with world.platform.database.transaction(SERVICE.identity(world.brand_id)) as other:
+        await other.execute(
+            "update product_batch set allocated_quantity = 60 where brand_id = $1 and id = $2",
+            world.brand_id,
+            made["id"],
+        )
+        waiting = asyncio.create_task(_update(world, made["id"], quantity=50))
+        await until_somebody_waits(world)
+    assert await blocked_by(waiting) == ["QUANTITY_BELOW_ALLOCATED"]
 
 
 async def test_lowering_a_quantity_while_requests_take_from_it_never_breaks_the_cap(
