@@ -56,11 +56,9 @@ class Api:
         token = self.token(caller)
         return {} if token is None else {"authorization": f"Bearer {token}"}
 
-    async def call(
-        self, name: str, caller: str = "owner", *, headers: Mapping[str, str] = {}, **given: object
-    ) -> httpx2.Response:
+    async def call(self, rpc: str, caller: str = "owner", /, **given: object) -> httpx2.Response:
         body = {f"_{key}": value for key, value in given.items()}
-        return await self.post(f"/rest/v1/rpc/{name}", caller, body, headers=headers)
+        return await self.post(f"/rest/v1/rpc/{rpc}", caller, body)
 
     async def post(
         self, path: str, caller: str, body: object, *, headers: Mapping[str, str] = {}
@@ -70,7 +68,7 @@ class Api:
             path, content=content, headers=JSON | self.headers(caller) | dict(headers)
         )
 
-    async def get(self, path: str, caller: str = "owner", **query: object) -> httpx2.Response:
+    async def get(self, path: str, caller: str = "owner", /, **query: object) -> httpx2.Response:
         pairs = {f"_{key}": str(value) for key, value in query.items()}
         return await self.client.get(path, params=pairs, headers=self.headers(caller))
 
