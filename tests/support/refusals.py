@@ -68,5 +68,5 @@ async def until_somebody_waits(world: World) -> None:
     """Return once a transaction waits for another one's lock."""
     statement = "select exists (select from pg_locks where not granted)"
     pool = world.platform.database.pool
-    while not await pool.fetchval(statement):  # noqa: ASYNC110 - PostgreSQL has no event for it
+    while not await pool.fetchval(statement):
         await asyncio.sleep(0.01)
