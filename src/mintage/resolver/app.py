@@ -44,15 +44,13 @@ from mintage.resolver.genuine_tokens import GenuineTokens
 from mintage.resolver.misses import MissLimit
 from mintage.resolver.origins import Origin, TrustedProxies
 from mintage.resolver.pages import message_page, not_issued_page, preview_page, product_page
-from mintage.resolver.paths import RESOLVER_PREFIXES, Asked, asked_for
+from mintage.resolver.paths import Asked, asked_for
 from mintage.resolver.scan_buffer import ScanBuffer, SeenScan
 from mintage.resolver.texts import Language, language_of
 from mintage.rules.lifecycle import ScanOutcome
 from mintage.rules.violation import RuleViolation
 from mintage.settings import Limits
 from mintage.telemetry import logger
-
-__all__ = ["RESOLVER_PREFIXES", "Resolver", "build_resolver"]
 
 _RETRY_AFTER_S: Final = 1
 
