@@ -1,13 +1,17 @@
-"""Migrations: sql/migrations/NNNN_verb_noun.sql, forward only, each once, under one lock.
+"""Migrations: sql/migrations/NNNN_verb_noun.sql, forward only, each once, one process at a time.
 
 A file runs in one transaction unless its first line is `-- transaction: none` (then it holds one
-statement, such as `create index concurrently`). Not here: what the schema says.
+statement that may be run again, such as `create index concurrently if not exists`). A database that
+is current needs no right but reading, and no lock. Not here: what the schema says.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Final
@@ -15,19 +19,39 @@ from typing import TYPE_CHECKING, Final
 import asyncpg
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    Connection = asyncpg.Connection[asyncpg.Record]
 
 LOCK_KEY: Final = 0x6D696E74616765  # "mintage"
-SERVER_VERSION_MIN: Final = 150000
-SERVER_VERSION_END: Final = 190000
+LOCK_WAIT_S: Final = 600.0
+SERVER_VERSION_MIN: Final = 15
+SERVER_VERSION_MAX: Final = 18
+_LOCK_POLL_S: Final = 0.1
+_NAMES_SHOWN_MAX: Final = 3
 _FILE_NAME: Final = re.compile(r"^([0-9]{4})_[a-z0-9_]+\.sql$")
 _TABLE: Final = """
-create table if not exists schema_migration (
+create table if not exists public.schema_migration (
   version    integer primary key,
   name       text not null,
   sha256     text not null,
   applied_at timestamptz not null default clock_timestamp()
 )
+"""
+_HISTORY: Final = "select version, name, sha256 from public.schema_migration order by version"
+_RECORD: Final = "insert into public.schema_migration (version, name, sha256) values ($1, $2, $3)"
+_TABLES_THERE: Final = """
+select relation.relname
+from pg_class as relation
+where relation.relnamespace = 'public'::regnamespace
+  and relation.relkind in ('r', 'p', 'v', 'm', 'f')
+  and not exists (
+    select
+    from pg_depend as dependency
+    where dependency.classid = 'pg_class'::regclass
+      and dependency.objid = relation.oid
+      and dependency.deptype = 'e'
+  )
+order by relation.relname
+limit $1
 """
 
 
@@ -43,6 +67,15 @@ class Migration:
     @property
     def is_transactional(self) -> bool:
         return not self.text.startswith("-- transaction: none")
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A row of schema_migration: what was applied to this database."""
+
+    version: int
+    name: str
+    sha256: str
 
 
 class SchemaError(RuntimeError):
@@ -70,38 +103,33 @@ async def migrate(dsn: str, migrations: Sequence[Migration] | None = None) -> li
     """Bring the database to this release's schema; gives the names applied now.
 
     Any number of processes may call it at once. Raises `SchemaError` when the server is too old or too
-    new, or its schema is newer than this release or unknown to it.
+    new, its schema is newer than this release or unknown to it, or the login lacks the rights.
     """
     known = list(migrations) if migrations is not None else load_migrations()
-    connection = await asyncpg.connect(dsn, timeout=10)
+    connection = await _connect(dsn)
     try:
-        _refuse_server(connection)
-        await connection.execute("select pg_advisory_lock($1)", LOCK_KEY)
-        try:
-            await _refuse_foreign_database(connection)
-            await connection.execute(_TABLE)
-            applied = await _applied(connection)
-            _refuse_unknown(applied, known)
-            done = []
-            for migration in known[len(applied) :]:
-                await _apply(connection, migration)
-                done.append(migration.name)
-            return done
-        finally:
-            await connection.execute("select pg_advisory_unlock($1)", LOCK_KEY)
+        if await _is_current(connection, known):
+            return []
+        async with _lock(connection):
+            return await _bring_up(connection, known)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise SchemaError(
+            f"this login may not bring the schema up to date ({error}): run `mintage migrate` as the "
+            "owner of the database, who may create roles or is a member of mintage_app, "
+            "mintage_service, mintage_resolver and mintage_minter"
+        ) from error
     finally:
         await connection.close()
 
 
 async def require_current_schema(dsn: str) -> None:
     """Refuse a database that this release cannot serve: `SchemaError` with a clear sentence."""
-    connection = await asyncpg.connect(dsn, timeout=10)
+    known = load_migrations()
+    connection = await _connect(dsn)
     try:
-        _refuse_server(connection)
-        if await connection.fetchval("select to_regclass('schema_migration')") is None:
+        applied = await _history(connection)
+        if applied is None:
             raise SchemaError("the database has no Mintage schema yet: run `mintage migrate` first")
-        applied = await _applied(connection)
-        known = load_migrations()
         _refuse_unknown(applied, known)
         if len(applied) < len(known):
             raise SchemaError(
@@ -112,51 +140,134 @@ async def require_current_schema(dsn: str) -> None:
         await connection.close()
 
 
-def _refuse_server(connection: asyncpg.Connection[asyncpg.Record]) -> None:
-    version = connection.get_server_version()
-    number = version.major * 10000
-    if not SERVER_VERSION_MIN <= number < SERVER_VERSION_END:
-        raise SchemaError(f"Mintage runs on PostgreSQL 15 to 18; this server is {version.major}")
-
-
-async def _refuse_foreign_database(connection: asyncpg.Connection[asyncpg.Record]) -> None:
-    history = await connection.fetchval("select to_regclass('public.schema_migration')")
-    brand = await connection.fetchval("select to_regclass('public.brand')")
-    if brand is not None and history is None:
-        raise SchemaError(
-            "the database has tables of Mintage's names but no schema_migration table: its schema is "
-            "unknown; give Mintage a database of its own"
-        )
-
-
-async def _applied(connection: asyncpg.Connection[asyncpg.Record]) -> list[tuple[int, str, str]]:
-    rows = await connection.fetch(
-        "select version, name, sha256 from schema_migration order by version"
-    )
-    return [(row["version"], row["name"], row["sha256"]) for row in rows]
-
-
-def _refuse_unknown(applied: Sequence[tuple[int, str, str]], known: Sequence[Migration]) -> None:
-    if len(applied) > len(known):
-        raise SchemaError(
-            f"the database's schema is newer ({applied[-1][1]}) than this release of Mintage "
-            f"({known[-1].name}): run the newer release"
-        )
-    for (version, name, sha256), migration in zip(applied, known, strict=False):
-        if version != migration.version or sha256 != migration.sha256:
+async def _connect(dsn: str) -> Connection:
+    # Without a cache of statements, so that a check through PgBouncer works too.
+    connection = await asyncpg.connect(dsn, timeout=10, statement_cache_size=0)
+    try:
+        major = connection.get_server_version().major
+        if not SERVER_VERSION_MIN <= major <= SERVER_VERSION_MAX:
             raise SchemaError(
-                f"the database's schema is unknown to this release: it has {name} "
-                f"({sha256[:12]}), this release has {migration.name} ({migration.sha256[:12]})"
+                f"Mintage runs on PostgreSQL {SERVER_VERSION_MIN} to {SERVER_VERSION_MAX}; "
+                f"this server is {major}"
+            )
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
+
+
+async def _is_current(connection: Connection, known: Sequence[Migration]) -> bool:
+    applied = await _history(connection)
+    if applied is None:
+        return False
+    _refuse_unknown(applied, known)
+    return len(applied) == len(known)
+
+
+@asynccontextmanager
+async def _lock(connection: Connection) -> AsyncIterator[None]:
+    """The one lock of all migrations, held by this session.
+
+    It is tried, not waited for inside the server: a waiting statement has a snapshot, for whose end
+    `create index concurrently` would wait in turn.
+    """
+    deadline = asyncio.get_running_loop().time() + LOCK_WAIT_S
+    while not await connection.fetchval("select pg_try_advisory_lock($1)", LOCK_KEY):
+        if asyncio.get_running_loop().time() > deadline:
+            raise SchemaError(
+                f"another process has been migrating this database for {LOCK_WAIT_S:.0f} s: "
+                "see what it does, then start again"
+            )
+        await asyncio.sleep(_LOCK_POLL_S)
+    try:
+        yield
+    finally:
+        if not connection.is_closed():
+            await connection.execute("select pg_advisory_unlock($1)", LOCK_KEY)
+
+
+async def _bring_up(connection: Connection, known: Sequence[Migration]) -> list[str]:
+    applied = await _history(connection)
+    if applied is None:
+        await _refuse_tables_of_others(connection)
+        applied = []
+    _refuse_unknown(applied, known)
+    done = []
+    for migration in known[len(applied) :]:
+        await _apply(connection, migration)
+        done.append(migration.name)
+    return done
+
+
+async def _history(connection: Connection) -> list[Applied] | None:
+    """What was applied, in order; None where there is no schema_migration."""
+    if await connection.fetchval("select to_regclass('public.schema_migration')") is None:
+        return None
+    try:
+        rows = await _read_history(connection)
+    except asyncpg.UndefinedColumnError:
+        raise SchemaError(
+            "the database has a schema_migration table that is not Mintage's: give Mintage a "
+            "database of its own"
+        ) from None
+    return [Applied(row["version"], row["name"], row["sha256"]) for row in rows]
+
+
+async def _read_history(connection: Connection) -> list[asyncpg.Record]:
+    try:
+        return await connection.fetch(_HISTORY)
+    except asyncpg.InsufficientPrivilegeError:
+        pass
+    # A login that is a member of the roles, and inherits nothing from them.
+    try:
+        async with connection.transaction():
+            await connection.execute("set local role mintage_app")
+            return await connection.fetch(_HISTORY)
+    except (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidParameterValueError):
+        raise SchemaError(
+            "this login may not read schema_migration: make it a member of mintage_app, "
+            "mintage_service, mintage_resolver and mintage_minter"
+        ) from None
+
+
+async def _refuse_tables_of_others(connection: Connection) -> None:
+    rows = await connection.fetch(_TABLES_THERE, _NAMES_SHOWN_MAX + 1)
+    if not rows:
+        return
+    names = [row["relname"] for row in rows]
+    shown = ", ".join(names[:_NAMES_SHOWN_MAX]) + (", …" if len(names) > _NAMES_SHOWN_MAX else "")
+    raise SchemaError(
+        f"the database holds tables but no schema_migration ({shown}), so its schema is unknown: "
+        "give Mintage a database of its own"
+    )
+
+
+def _refuse_unknown(applied: Sequence[Applied], known: Sequence[Migration]) -> None:
+    if len(applied) > len(known):
+        newest = known[-1].name if known else "none"
+        raise SchemaError(
+            f"the database's schema is newer ({applied[-1].name}) than this release of Mintage "
+            f"({newest}): run the newer release"
+        )
+    for there, migration in zip(applied, known, strict=False):
+        if there.version != migration.version or there.sha256 != migration.sha256:
+            raise SchemaError(
+                f"the database's schema is unknown to this release: it has {there.name} "
+                f"({there.sha256[:12]}), this release has {migration.name} ({migration.sha256[:12]})"
             )
 
 
-async def _apply(connection: asyncpg.Connection[asyncpg.Record], migration: Migration) -> None:
-    record = "insert into schema_migration (version, name, sha256) values ($1, $2, $3)"
+async def _apply(connection: Connection, migration: Migration) -> None:
     values = (migration.version, migration.name, migration.sha256)
     if not migration.is_transactional:
+        await connection.execute(_TABLE)
+        await connection.execute("set statement_timeout = 0")
         await connection.execute(migration.text)
-        await connection.execute(record, *values)
+        await connection.execute(_RECORD, *values)
         return
     async with connection.transaction():
+        # What the database or the login is set to must not decide where tables go, or end us halfway.
+        await connection.execute("set local search_path = public; set local statement_timeout = 0")
+        await connection.execute(_TABLE)
         await connection.execute(migration.text)
-        await connection.execute(record, *values)
+        await connection.execute(_RECORD, *values)
