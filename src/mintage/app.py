@@ -57,14 +57,16 @@ class Runtime:
 
 @asynccontextmanager
 async def open_runtime(
-    settings: Settings, *, application: str, may_migrate: bool = True
+    settings: Settings, *, application: str, may_migrate: bool = True, may_join: bool = True
 ) -> AsyncIterator[Runtime]:
-    """The platform without doors. The embedded PostgreSQL is started, or one that runs here is joined.
+    """The platform without doors, on the PostgreSQL of the settings or the embedded one.
 
-    `may_migrate`: bring the schema up to date; otherwise a schema that is not current is refused.
+    `may_join`: an embedded PostgreSQL that another process runs on the data directory is used; otherwise
+    it must be this process's own. `may_migrate`: bring the schema up to date; otherwise a schema that is
+    not current is refused.
     """
     async with AsyncExitStack() as stack:
-        dsn = settings.database_url or await _embedded_dsn(stack, settings)
+        dsn = settings.database_url or await _embedded_dsn(stack, settings, may_join=may_join)
         if may_migrate:
             await migrate(dsn)
         else:
@@ -86,8 +88,8 @@ async def open_runtime(
         )
 
 
-async def _embedded_dsn(stack: AsyncExitStack, settings: Settings) -> str:
-    found = embedded.find(settings.data_dir)
+async def _embedded_dsn(stack: AsyncExitStack, settings: Settings, *, may_join: bool) -> str:
+    found = embedded.find(settings.data_dir) if may_join else None
     if found is not None:
         return await embedded.ensure_database(found, DATABASE)
     await asyncio.to_thread(_make_private, settings.data_dir)

@@ -25,7 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from mintage.app import Doors, Runtime, listen, open_doors, open_runtime, run_worker, stop_signals
 from mintage.db.embedded import EmbeddedServerError
 from mintage.db.migrate import SchemaError
-from mintage.demo import DemoFailed, open_browser, print_summary, run_demo
+from mintage.demo import DemoFailed, open_browser, port_of_before, print_summary, run_demo
 from mintage.errors import MintageError
 from mintage.operations.call import SERVICE, SYSTEM
 from mintage.operations.checks import list_brands, load_checks, run_check
@@ -37,6 +37,7 @@ from mintage.telemetry import configure_logs
 from mintage.watch import Api, WorkFailed, watch_minting, watch_packs
 
 DEMO_DATA: Final = ".mintage-demo"
+DEMO_PORT: Final = 8080
 EXPECTED: Final = (
     DemoFailed,
     EmbeddedServerError,
@@ -72,7 +73,7 @@ def cli() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print demo.json instead of the summary.")
 def demo(port: int | None, data: Path, once: bool, no_browser: bool, as_json: bool) -> None:
     """Show the main job on this machine: mint 25,000 units, export, scan; then serve."""
-    chosen = port if port else _free_port(8080 if port is None else 0)
+    chosen = port or _free_port(0 if port == 0 else port_of_before(data) or DEMO_PORT)
     settings = _settings(
         MINTAGE_DATA=str(data), MINTAGE_PORT=str(chosen), MINTAGE_URL=f"http://localhost:{chosen}"
     )
@@ -211,7 +212,9 @@ async def _demo(settings: Settings, *, once: bool, opens_browser: bool, as_json:
     with stop_signals() as stopping:
         async with AsyncExitStack() as stack:
             console.print("[bold]Starting PostgreSQL[/]" if not settings.database_url else "")
-            runtime = await stack.enter_async_context(open_runtime(settings, application="demo"))
+            runtime = await stack.enter_async_context(
+                open_runtime(settings, application="demo", may_join=False)
+            )
             app = await stack.enter_async_context(open_doors(runtime, Doors()))
             await stack.enter_async_context(run_worker(runtime))
             await stack.enter_async_context(listen(settings, app))
@@ -243,7 +246,12 @@ async def _serve(doors: Doors, *, has_worker: bool, may_migrate: bool) -> None:
     with stop_signals() as stopping:
         async with AsyncExitStack() as stack:
             runtime = await stack.enter_async_context(
-                open_runtime(settings, application="serve", may_migrate=may_migrate)
+                open_runtime(
+                    settings,
+                    application="serve",
+                    may_migrate=may_migrate,
+                    may_join=not has_worker,
+                )
             )
             app = await stack.enter_async_context(open_doors(runtime, doors))
             if has_worker:

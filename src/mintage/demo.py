@@ -20,11 +20,11 @@ import webbrowser
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from mintage.app import Runtime
 from mintage.operations.call import SERVICE
@@ -75,7 +75,6 @@ class Told:
     minted: int
     mint_s: float
     packs: list[dict[str, Any]]
-    pack_row: list[str]
     scans: list[tuple[str, str]]
 
 
@@ -112,43 +111,49 @@ async def run_demo(runtime: Runtime, url: str, console: Console) -> tuple[dict[s
         console.print("[bold]Exporting packs[/] for a print vendor, 10,000 units each")
         requested = await api.call("request_payload_packs", mint_batch_id=facts["mint_batch_id"])
         packs = await watch_packs(api, requested["export_group_id"], console)
-    rows = await _download_first(facts, packs[0])
+    await _download_first(facts, packs[0])
     console.print(f"[bold]Scanning {SCANS}[/] of them, as a phone would")
-    scans = [await asyncio.to_thread(_scan, row[1]) for row in rows[1 : 1 + SCANS]]
-    return facts, Told(was_new, batch["minted_quantity"], mint_s, packs, rows[1], scans)
+    listed = await api.call("list_mint_units", mint_batch_id=facts["mint_batch_id"], limit=SCANS)
+    urls = [unit["resolver_url"] for unit in listed["units"]]
+    scans = [await asyncio.to_thread(_scan, scanned_url) for scanned_url in urls]
+    return facts, Told(was_new, batch["minted_quantity"], mint_s, packs, scans)
 
 
 def print_summary(console: Console, facts: dict[str, Any], told: Told, data_dir: Path) -> None:
     """What happened and where to look, for a person."""
-    url = facts["url"]
-    table = Table(show_header=False, box=None, padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    owner = facts["users"][0]
+    url, owner = facts["url"], facts["users"][0]
     rate = f", {told.minted / told.mint_s:,.0f} a second" if told.was_new else ""
-    table.add_row("minted", f"{told.minted:,} units{rate}; each serial unguessable and unique")
-    table.add_row(
-        "packs",
-        f"{len(told.packs)} CSV files, {sum(p['byte_size'] for p in told.packs):,} bytes, sha256 checked",
-    )
-    for scanned_url, outcome in told.scans:
-        table.add_row("scan", f"{escape(scanned_url)}  [green]{outcome}[/]")
-    table.add_row("", "")
-    table.add_row("try", f"open {escape(told.pack_row[1])}")
-    table.add_row(
-        "sign in", f"{owner['email']}  password {owner['password']}  (others: {FILE_NAME})"
-    )
-    table.add_row("API", f"{url}/rest/v1/rpc/list_mint_batches  (keys and ids: {FILE_NAME})")
-    table.add_row("a pack", escape(str(data_dir / "payload-packs" / told.packs[0]["storage_path"])))
-    table.add_row("data", escape(str(data_dir)))
+    size = sum(pack["byte_size"] for pack in told.packs)
+    lines = [
+        ("minted", f"{told.minted:,} units{rate}; every serial unguessable and unique"),
+        (
+            "packs",
+            f"{len(told.packs)} CSV files, {size:,} bytes; one downloaded, its sha256 as stated",
+        ),
+        *(("scan", f"{scanned}  [green]{outcome}[/]") for scanned, outcome in told.scans),
+        ("", ""),
+        ("open", told.scans[0][0]),
+        ("sign in", f"{owner['email']}  password {owner['password']}"),
+        ("API", f"{url}/rest/v1/rpc/list_mint_batches"),
+        ("a pack", escape(str(data_dir / "payload-packs" / told.packs[0]["storage_path"]))),
+        ("all else", escape(f"{data_dir / FILE_NAME}  (keys, ids, the other people)")),
+    ]
     console.print()
-    console.print(table)
+    for label, text in lines:
+        # Not wrapped: each of these is there to be copied.
+        console.print(f"  [dim]{label:<9}[/]{text}", soft_wrap=True)
+
+
+def port_of_before(data_dir: Path) -> int | None:
+    """The port of the start before on this directory: its printed codes point there."""
+    facts = _read_facts(data_dir / FILE_NAME)
+    return None if facts is None else urlsplit(facts["url"]).port
 
 
 def open_browser(told: Told) -> None:
     """Show the page that a scanned code leads to, where there is a screen."""
     if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or os.name == "nt":
-        webbrowser.open(told.pack_row[1])
+        webbrowser.open(told.scans[0][0])
 
 
 async def _make_brand(runtime: Runtime) -> dict[str, Any]:
@@ -228,12 +233,14 @@ async def _completed_packs(api: Api, mint_batch_id: str) -> list[dict[str, Any]]
     return sorted(packs, key=lambda pack: (pack["created_at"], pack["pack_index"]))
 
 
-async def _download_first(facts: dict[str, Any], pack: dict[str, Any]) -> list[list[str]]:
-    """Sign and fetch the first pack over HTTP, as a member; its rows, header first."""
+async def _download_first(facts: dict[str, Any], pack: dict[str, Any]) -> None:
+    """Sign and fetch the first pack over HTTP, as a member; it must be what was stated."""
     body = await asyncio.to_thread(_download, facts, pack["storage_path"])
     if hashlib.sha256(body).hexdigest() != pack["sha256"]:
         raise DemoFailed(f"pack {pack['pack_index']} does not have the sha256 that is stated")
-    return list(csv.reader(io.StringIO(body.decode("utf-8"), newline="")))
+    rows = list(csv.reader(io.StringIO(body.decode("utf-8"), newline="")))
+    if len(rows) != 1 + pack["unit_count"]:
+        raise DemoFailed(f"pack {pack['pack_index']} has {len(rows) - 1} rows")
 
 
 def _download(facts: dict[str, Any], storage_path: str) -> bytes:

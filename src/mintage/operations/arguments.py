@@ -463,7 +463,7 @@ def raw_from_query(model: type[Arguments], pairs: list[tuple[str, str]]) -> dict
         if name in raw:
             raise invalid_input([ArgumentProblem(name, "is there twice", "give it once")])
         field = fields.get(name)
-        kind = _kind(field) if field is not None else "text"
+        kind = _kind(name, field) if field is not None else "text"
         if text == "null" and kind != "text":
             raw[name] = None
         elif kind == "integer" and _DIGITS.fullmatch(text):
@@ -473,11 +473,18 @@ def raw_from_query(model: type[Arguments], pairs: list[tuple[str, str]]) -> dict
     return raw
 
 
-def _kind(field: FieldInfo) -> Literal["integer", "text", "other"]:
-    annotation = str(field.annotation)
-    if "int" in annotation.replace("print", ""):
+def _kind(wire_name: str, field: FieldInfo) -> Literal["integer", "text", "other"]:
+    if _holds(field.annotation, int):
         return "integer"
-    return "text" if field.json_schema_extra == {"x-free-text": True} else "other"
+    # A cursor is text of ours, never "null"; enumerations hold values, not the type str.
+    return "text" if _holds(field.annotation, str) and wire_name != "_cursor" else "other"
+
+
+def _holds(annotation: object, kind: type) -> bool:
+    """True if `kind` stands in the annotation itself, in an alternative of it or under Annotated."""
+    return annotation is kind or any(
+        _holds(part, kind) for part in getattr(annotation, "__args__", ())
+    )
 
 
 def _is_required(model: type[BaseModel], wire_name: str) -> bool:

@@ -11,6 +11,7 @@ from mintage.db.queries import query
 from mintage.operations.call import Transactions
 
 _BRANDS: Final = query("tally", "brands_with_deltas")
+_LOCK_FOLD: Final = query("tally", "lock_fold")
 _FOLD: Final = query("tally", "fold")
 _DELTAS_A_FOLD: Final = 10_000
 
@@ -24,6 +25,8 @@ async def fold_tallies(transactions: Transactions) -> int:
     for brand_id in brands:
         while True:
             async with transactions.call(brand_id) as call:
+                if not await call.connection.fetchval(_LOCK_FOLD, str(brand_id)):
+                    break
                 count: int = await call.connection.fetchval(_FOLD, brand_id, _DELTAS_A_FOLD)
             folded += count
             if count < _DELTAS_A_FOLD:

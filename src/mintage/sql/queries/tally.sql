@@ -5,10 +5,14 @@ from tally_delta
 order by brand_id
 limit 1000
 
+-- name: lock_fold
+-- role: mintage_service
+-- One fold of a brand at a time; held until the transaction ends.
+select pg_try_advisory_xact_lock(hashtextextended('mintage.fold ' || $1::text, 0)) as is_mine
+
 -- name: fold
 -- role: mintage_service
--- Moves up to $2 deltas of a brand into the tallies. Two folds at once take different deltas; they meet at
--- most at a tally's row, one after the other, in the order of its key.
+-- Moves up to $2 deltas of a brand into the tallies, under the brand's lock.
 with moved as (
   delete from tally_delta
   where brand_id = $1
@@ -18,7 +22,6 @@ with moved as (
       where brand_id = $1
       order by id
       limit $2
-      for update skip locked
     )
   returning day, metric, mint_batch_id, delta
 ),
