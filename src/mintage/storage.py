@@ -136,8 +136,8 @@ class DownloadPermit:
     bucket: str
     path: str
     pack_id: UUID
-    signed_at_s: int
-    expires_at_s: int
+    signed_at_s: float
+    expires_at_s: float
     signer_type: str
     signer_id: UUID | None
 
@@ -169,19 +169,24 @@ def read_permit(key: bytes, token: str) -> DownloadPermit | None:
             key,
             algorithms=["HS256"],
             audience=AUDIENCE,
-            options={"require": _CLAIMS, "verify_exp": False, "verify_iat": False},
+            options={
+                "require": _CLAIMS,
+                "strict_aud": True,
+                "verify_exp": False,
+                "verify_iat": False,
+            },
         )
         signer_id = claims.get("by_id")
         return DownloadPermit(
             bucket=str(claims["bucket"]),
             path=str(claims["path"]),
             pack_id=UUID(claims["pack"]),
-            signed_at_s=int(claims["iat"]),
-            expires_at_s=int(claims["exp"]),
+            signed_at_s=float(claims["iat"]),
+            expires_at_s=float(claims["exp"]),
             signer_type=str(claims["by_type"]),
             signer_id=UUID(signer_id) if signer_id is not None else None,
         )
-    except (jwt.InvalidTokenError, ValueError, TypeError, AttributeError):
+    except (jwt.PyJWTError, ArithmeticError, AttributeError, TypeError, ValueError, RecursionError):
         return None
 
 

@@ -220,3 +220,22 @@ join work_item as item
   and item.brand_id = $1
   and item.ref_id = pack.id
   and item.lease_epoch = written.epoch
+
+-- name: files
+-- A voided batch has none.
+select
+  pack.id,
+  pack.export_group_id,
+  pack.mint_batch_id,
+  pack.format,
+  pack.pack_index,
+  pack.storage_path,
+  pack.byte_size,
+  pack.sha256,
+  pack.completed_at
+from payload_pack as pack
+join mint_batch as batch on batch.brand_id = pack.brand_id and batch.id = pack.mint_batch_id
+where pack.brand_id = $1
+  and pack.storage_path = any ($2::text[])
+  and pack.status = 'completed'
+  and batch.status <> 'voided'

@@ -1,0 +1,176 @@
+"""The store and its tokens by themselves."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from uuid import UUID
+
+import jwt
+import pytest
+
+from mintage import storage
+from mintage.storage import (
+    DownloadPermit,
+    PackStore,
+    StorageFailure,
+    open_pack_store,
+    read_permit,
+    sign_permit,
+)
+
+KEY = bytes(range(48))
+PERMIT = DownloadPermit(
+    bucket="payload-packs",
+    path="a/b/0001-1.csv",
+    pack_id=UUID(int=7),
+    signed_at_s=1_800_000_000.25,
+    expires_at_s=1_800_000_300.25,
+    signer_type="user",
+    signer_id=UUID(int=9),
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> PackStore:
+    return open_pack_store(None, tmp_path)
+
+
+async def _read(store: PackStore, path: str, start: int, stop: int) -> bytes:
+    return b"".join([chunk async for chunk in store.get(path, start, stop)])
+
+
+async def test_what_is_put_is_got_with_its_size_and_hash(store: PackStore) -> None:
+    chunks = [b"abc", b"", bytes(1_500_000), b"z"]
+    written = await store.put("a/b/c.csv", chunks)
+    content = b"".join(chunks)
+    assert (written.byte_size, written.sha256) == (
+        len(content),
+        hashlib.sha256(content).hexdigest(),
+    )
+    assert await _read(store, "a/b/c.csv", 0, len(content)) == content
+    assert await _read(store, "a/b/c.csv", 2, 5) == content[2:5]
+    assert await store.head("a/b/c.csv") == len(content)
+
+
+async def test_a_large_file_is_read_a_part_at_a_time(
+    store: PackStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "READ_BYTES", 4)
+    await store.put("a/b.csv", [b"0123456789"])
+    assert [chunk async for chunk in store.get("a/b.csv", 0, 10)] == [b"0123", b"4567", b"89"]
+
+
+async def test_a_file_is_not_seen_before_it_is_whole(store: PackStore, tmp_path: Path) -> None:
+    seen: list[int | None] = []
+
+    def chunks() -> Iterator[bytes]:
+        yield bytes(6 * 1024 * 1024)
+        seen.append(len(list((tmp_path / "payload-packs").rglob("b.csv"))))
+        yield b"end"
+
+    await store.put("a/b.csv", chunks())
+    assert seen == [0]
+    assert await store.head("a/b.csv") == 6 * 1024 * 1024 + 3
+
+
+async def test_a_file_whose_writing_fails_is_never_there(store: PackStore) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield b"begin"
+        raise RuntimeError("no ink")
+
+    with pytest.raises(RuntimeError, match="no ink"):
+        await store.put("a/b.csv", chunks())
+    assert await store.head("a/b.csv") is None
+
+
+async def test_a_missing_file_has_no_size_cannot_be_read_and_may_be_deleted(
+    store: PackStore,
+) -> None:
+    assert await store.head("a/none.csv") is None
+    with pytest.raises(StorageFailure):
+        await _read(store, "a/none.csv", 0, 1)
+    await store.delete("a/none.csv")
+
+
+async def test_a_file_that_is_shorter_than_its_record_is_an_error(store: PackStore) -> None:
+    await store.put("a/b.csv", [b"abc"])
+    with pytest.raises(StorageFailure):
+        await _read(store, "a/b.csv", 0, 5)
+
+
+async def test_deleted_files_are_gone_and_only_the_folder_is_listed(store: PackStore) -> None:
+    for path in ("a/1.csv", "a/g/2.csv", "b/3.csv"):
+        await store.put(path, [b"x"])
+    await store.delete("a/1.csv")
+    assert [path async for paths in store.paths("a") for path in paths] == ["a/g/2.csv"]
+    assert [path async for paths in store.paths("none") for path in paths] == []
+
+
+async def test_the_folder_of_packs_is_closed_to_other_users(
+    store: PackStore, tmp_path: Path
+) -> None:
+    assert stat.S_IMODE((tmp_path / "payload-packs").stat().st_mode) == 0o700
+
+
+async def test_a_store_by_url_holds_the_same(tmp_path: Path) -> None:
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    store = open_pack_store(folder.as_uri(), tmp_path)
+    await store.put("a/b.csv", [b"abc"])
+    assert (folder / "a" / "b.csv").read_bytes() == b"abc"
+    assert await _read(store, "a/b.csv", 0, 3) == b"abc"
+
+
+async def test_the_store_works_outside_the_event_loops_thread(store: PackStore) -> None:
+    threads = []
+
+    def chunks() -> Iterator[bytes]:
+        threads.append(threading.current_thread())
+        yield b"x"
+
+    await store.put("a/b.csv", chunks())
+    assert threading.main_thread() not in threads
+
+
+def test_a_permit_is_read_as_it_was_signed() -> None:
+    assert read_permit(KEY, sign_permit(KEY, PERMIT)) == PERMIT
+    by_service = replace(PERMIT, signer_type="service", signer_id=None)
+    assert read_permit(KEY, sign_permit(KEY, by_service)) == by_service
+
+
+def test_every_changed_character_of_a_token_is_refused() -> None:
+    token = sign_permit(KEY, PERMIT)
+    for place in range(len(token)):
+        changed = "A" if token[place] != "A" else "B"
+        forged = token[:place] + changed + token[place + 1 :]
+        # The last character of a base64url text may hold bits that mean nothing.
+        assert read_permit(KEY, forged) in {None, PERMIT}
+        if place not in {len(token) - 1, *(i - 1 for i, c in enumerate(token) if c == ".")}:
+            assert read_permit(KEY, forged) is None
+
+
+def test_a_token_of_another_key_or_algorithm_is_refused() -> None:
+    assert read_permit(bytes(48), sign_permit(KEY, PERMIT)) is None
+    claims = jwt.decode(sign_permit(KEY, PERMIT), options={"verify_signature": False})
+    assert read_permit(KEY, jwt.encode(claims, "", algorithm="none")) is None
+    assert read_permit(KEY, jwt.encode(claims, KEY + bytes(16), algorithm="HS512")) is None
+    for audience in ("authenticated", "mintage-api", ["storage", "authenticated"]):
+        other = jwt.encode(claims | {"aud": audience}, KEY, algorithm="HS256")
+        assert read_permit(KEY, other) is None
+
+
+@pytest.mark.parametrize("claim", ["aud", "exp", "iat", "bucket", "path", "pack", "by_type"])
+def test_a_token_that_lacks_a_claim_is_refused(claim: str) -> None:
+    claims = jwt.decode(sign_permit(KEY, PERMIT), options={"verify_signature": False})
+    del claims[claim]
+    assert read_permit(KEY, jwt.encode(claims, KEY, algorithm="HS256")) is None
+
+
+@pytest.mark.parametrize("token", ["", ".", "..", "a.b.c", "é.ü.ß", "\0", "[" * 2000, "9" * 2000])
+def test_rubbish_is_no_token(token: str) -> None:
+    assert read_permit(KEY, token) is None
