@@ -80,6 +80,7 @@ async def check_preconditions(call: Call, ask: Ask) -> Preconditions:
             )
             reasons += _product_batch_reasons(ask, product_batch)
             reasons += _quantity_reasons(ask, product_batch)
+            reasons += _batch_number_reasons(ask, product_batch)
     return Preconditions(
         tuple(reasons),
         row["gtin14"],
@@ -122,16 +123,6 @@ def _product_batch_reasons(ask: Ask, product_batch: _ProductBatch) -> list[Block
                 f"The production batch's status is {product_batch.status}; it must be READY.",
             )
         )
-    problem = (
-        lot_code_problem(product_batch.batch_number) if ask.needs_lot_from_batch_number else None
-    )
-    if problem:
-        reasons.append(
-            BlockingReason(
-                "BATCH_NUMBER_NOT_ENCODABLE",
-                f"The production batch's number cannot name a lot: {problem}. Give _lots of your own.",
-            )
-        )
     return reasons
 
 
@@ -156,3 +147,15 @@ def _quantity_reasons(ask: Ask, product_batch: _ProductBatch) -> list[BlockingRe
             )
         ]
     return []
+
+
+def _batch_number_reasons(ask: Ask, product_batch: _ProductBatch) -> list[BlockingReason]:
+    problem = lot_code_problem(product_batch.batch_number)
+    if problem is None or not ask.needs_lot_from_batch_number:
+        return []
+    return [
+        BlockingReason(
+            "BATCH_NUMBER_NOT_ENCODABLE",
+            f"The production batch's number cannot name a lot: {problem}. Give _lots of your own.",
+        )
+    ]
