@@ -54,40 +54,20 @@ class Door:
         return Tokens(self.secrets, f"{self.settings.platform_url}/auth/v1", limits.clock_leeway_s)
 
 
-async def authenticate(door: Door, request: Request) -> Caller:
+def caller_or_anonymous(door: Door, request: Request) -> Caller:
     """Who calls: `Authorization: Bearer` decides, `apikey` grants nothing.
 
-    Anonymous without that header or with the anon key. Raises `MintageError` 401 for a token that
-    is not exactly right, without telling what was wrong with it.
+    Anonymous without that header, with the anon key, and for a token that is not exactly right: who
+    is anonymous is refused later (401 comes after 413, 415, 404 and 405) and always alike.
     """
-    return _caller(door, request)
-
-
-def caller_or_anonymous(door: Door, request: Request) -> Caller:
-    """The caller, where a bad token is refused later and alike: 401 comes after 413, 415, 404,
-    405."""
     try:
-        return _caller(door, request)
+        token = bearer_token(request)
+        verified = verified_token(door, token) if token is not None else None
     except MintageError:
         return ANONYMOUS
-
-
-async def require_caller(door: Door, request: Request) -> Caller:
-    """The caller, who must not be anonymous: 401 otherwise."""
-    caller = await authenticate(door, request)
-    if caller.kind == "anonymous":
-        raise MintageError(NOT_AUTHENTICATED)
-    return caller
-
-
-def _caller(door: Door, request: Request) -> Caller:
-    token = bearer_token(request)
-    if token is None:
-        return ANONYMOUS
-    verified = verified_token(door, token)
     if isinstance(verified, Session):
         return Caller("user", verified.user_id)
-    return SERVICE if verified.role == "service_role" else ANONYMOUS
+    return SERVICE if verified is not None and verified.role == "service_role" else ANONYMOUS
 
 
 def bearer_token(request: Request) -> str | None:

@@ -41,6 +41,9 @@ class Tries:
         """Forget the tries of one who has shown the right password."""
         self._paid_back_at.pop((account, address), None)
 
+    def __len__(self) -> int:
+        return len(self._paid_back_at)
+
     def _make_room(self, now: float) -> None:
         # Keys stand in the order of their last try: the front ones are paid back first, nearly.
         while self._paid_back_at:

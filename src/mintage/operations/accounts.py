@@ -35,7 +35,6 @@ _SESSION: Final = query("account", "session")
 _END_SESSION: Final = query("account", "end_session")
 _END_ALL: Final = query("account", "end_all_sessions")
 _END_OTHERS: Final = query("account", "end_other_sessions")
-_SET_PASSWORD: Final = query("account", "set_password")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +115,6 @@ async def end_sessions(call: Call, user_id: UUID, session_id: UUID, scope: SignO
             await call.connection.execute(_END_SESSION, session_id, "signed_out", call.now)
         case "others":
             await call.connection.execute(_END_OTHERS, user_id, session_id, call.now)
-
-
-async def set_password(call: Call, user_id: UUID, password_hash: str) -> bool:
-    """Give an account another password and end its sessions; False for an unknown account."""
-    status = await call.connection.execute(_SET_PASSWORD, user_id, password_hash, call.now)
-    await call.connection.execute(_END_ALL, user_id, call.now)
-    return status == "UPDATE 1"
 
 
 def _account(row: asyncpg.Record) -> SignInAccount:

@@ -76,10 +76,3 @@ set
 where user_id = $1
   and id <> $2
   and ended_at is null
-
--- name: set_password
-update app_user
-set
-  password_hash = $2,
-  updated_at = $3
-where id = $1
