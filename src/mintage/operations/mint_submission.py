@@ -68,15 +68,21 @@ async def _submit(call: Call, arguments: SubmitMintRequest, *, head_start_s: flo
         raise invalid_input(problems)
     normalised = _normalised(arguments)
     digest = hashlib.sha256(json.dumps(normalised, sort_keys=True).encode()).digest()
-    if arguments.idempotency_key is not None:
+    earlier = await _earlier(call, arguments.idempotency_key, normalised, digest)
+    if earlier is not None:
+        return earlier
+    try:
+        preconditions = await _unblocked(call, arguments)
+    except Refused:
+        # What blocks may be the first submit with this key, committed since it was looked for.
         earlier = await _earlier(call, arguments.idempotency_key, normalised, digest)
-        if earlier is not None:
-            return earlier
-    preconditions = await _unblocked(call, arguments)
+        if earlier is None:
+            raise
+        return earlier
     job_id = await _insert_job(call, arguments, normalised, digest)
     if job_id is None:
         # Another submit with this key came first: it has committed, for the insert waited for it.
-        earlier = await _earlier(call, arguments.idempotency_key or "", normalised, digest)
+        earlier = await _earlier(call, arguments.idempotency_key, normalised, digest)
         if earlier is None:
             raise TryAgain
         return earlier
@@ -190,8 +196,10 @@ def _normalised(arguments: SubmitMintRequest) -> dict[str, object]:
 
 
 async def _earlier(
-    call: Call, key: str, normalised: Mapping[str, object], digest: bytes
+    call: Call, key: str | None, normalised: Mapping[str, object], digest: bytes
 ) -> Answer | None:
+    if key is None:
+        return None
     row = await call.connection.fetchrow(_FIND, call.brand_id, OPERATION, key)
     if row is None:
         return None
