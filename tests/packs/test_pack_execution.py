@@ -102,6 +102,23 @@ async def test_batch_mode_urls_name_the_lot_of_each_unit(desk: Desk) -> None:
     assert set(columns(desk, pack)["serial_number"]) == {""}
 
 
+async def test_lots_and_packs_may_end_at_different_units(desk: Desk) -> None:
+    desk = desk.with_limits(pack_units=3)
+    sizes = [1, 4, 1, 3, 1]
+    lots = [{"lot_code": f"L{no}", "qty": size} for no, size in enumerate(sizes)]
+    packs = await desk.exported(10, identity_mode="batch", lots=lots)
+    assert [pack["unit_count"] for pack in packs] == [3, 3, 3, 1]
+    codes = [url.rpartition("/")[2] for url in columns(desk, *packs)["resolver_url"]]
+    assert codes == [f"L{no}" for no, size in enumerate(sizes) for _ in range(size)]
+
+
+async def test_a_unit_of_no_lot_fails_the_pack(desk: Desk) -> None:
+    batch_id = (await desk.world.minted(3, identity_mode="batch"))["mint_batch_id"]
+    await desk.execute("update mint_lot set quantity = 2")
+    await desk.request(batch_id)
+    assert (await desk.process()).error == "INTEGRITY_CHECK_FAILED"
+
+
 @pytest.mark.parametrize("identity_mode", ["serial", "batch"])
 async def test_without_a_gtin_urls_name_the_unit_or_the_lot(desk: Desk, identity_mode: str) -> None:
     pack = (await desk.exported(2, gtin=None, identity_mode=identity_mode))[0]

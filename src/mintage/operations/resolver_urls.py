@@ -41,9 +41,14 @@ def resolver_url(
     if serial is not None:
         if gtin14 is None:
             return f"{base_url}/mu/{unit_id}"
-        return f"{base_url}/01/{gtin14}/21/{percent_encode(serial)}"
+        return f"{base_url}/01/{gtin14}/21/{_encoded(serial)}"
     if lot_code is None or lot_id is None:
         raise ValueError(f"unit {unit_id} has neither a serial nor a lot")
     if gtin14 is None:
         return f"{base_url}/ml/{lot_id}"
-    return f"{base_url}/01/{gtin14}/10/{percent_encode(lot_code)}"
+    return f"{base_url}/01/{gtin14}/10/{_encoded(lot_code)}"
+
+
+def _encoded(value: str) -> str:
+    # Generated serials are letters and digits: a million of them need no encoder.
+    return value if value.isalnum() and value.isascii() else percent_encode(value)

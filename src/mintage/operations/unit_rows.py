@@ -5,12 +5,13 @@ Not here: `list_mint_units` (`mint_units`), which pages and filters; what a file
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from functools import partial
 from typing import Final
 from uuid import UUID
+
+import asyncpg
 
 from mintage.db.queries import query
 from mintage.operations.call import Call
@@ -41,11 +42,12 @@ class BatchFacts:
 
 @dataclass(frozen=True, slots=True)
 class Lot:
-    """A contiguous range of units from `first_unit_no` on."""
+    """A contiguous range of `quantity` units from `first_unit_no` on."""
 
     lot_id: UUID
     lot_code: str
     first_unit_no: int
+    quantity: int
     is_activated: bool
 
 
@@ -62,63 +64,65 @@ async def read_unit_rows(
     base_url = await brand_base_url(call)
     lots = await _read_lots(call, batch.mint_batch_id)
     records = await call.connection.fetch(_OF_SLICE, call.brand_id, batch.mint_batch_id, low, high)
-    rows = [
-        _row(batch, base_url, _lot_of(lots, unit_no), unit_id, unit_no, *rest)
-        for unit_id, unit_no, *rest in records
-    ]
-    if [row.unit_no for row in rows] != list(range(first_unit_no, first_unit_no + unit_count)):
-        raise SliceIncomplete(f"{len(rows)} units found where {unit_count} are due")
+    if [record[1] for record in records] != [*range(first_unit_no, first_unit_no + unit_count)]:
+        raise SliceIncomplete(f"{len(records)} units found where {unit_count} are due")
+    rows: list[UnitRow] = []
+    parts: list[Lot | None] = [*lots] or [None]
+    for lot in parts:
+        rows += _rows(batch, base_url, lot, _part_of(records, first_unit_no, lot))
+    if len(rows) != unit_count:
+        raise SliceIncomplete(f"lots hold {len(rows)} units where {unit_count} are due")
     return rows
 
 
 async def _read_lots(call: Call, mint_batch_id: UUID) -> list[Lot]:
     records = await call.connection.fetch(_LOTS, call.brand_id, mint_batch_id)
-    return [
+    lots = [
         Lot(
-            record["id"],
-            record["lot_code"],
-            record["first_unit_no"],
-            record["activated_at"] is not None,
+            lot_id=record["id"],
+            lot_code=record["lot_code"],
+            first_unit_no=record["first_unit_no"],
+            quantity=record["quantity"],
+            is_activated=record["activated_at"] is not None,
         )
-        for record in sorted(records, key=lambda record: record["first_unit_no"])
+        for record in records
     ]
+    return sorted(lots, key=lambda lot: lot.first_unit_no)
 
 
-def _lot_of(lots: Sequence[Lot], unit_no: int) -> Lot | None:
-    place = bisect_right(lots, unit_no, key=lambda lot: lot.first_unit_no)
-    return lots[place - 1] if place else None
+def _part_of(
+    records: Sequence[asyncpg.Record], first_unit_no: int, lot: Lot | None
+) -> Sequence[asyncpg.Record]:
+    """The records of one lot; all of them where there are no lots."""
+    if lot is None:
+        return records
+    start = lot.first_unit_no - first_unit_no
+    return records[max(start, 0) : max(start + lot.quantity, 0)]
 
 
-def _row(  # noqa: PLR0917 - the columns of one record, in its order
-    batch: BatchFacts,
-    base_url: str,
-    lot: Lot | None,
-    unit_id: UUID,
-    unit_no: int,
-    serial_number: str | None,
-    created_at: datetime,
-    activated_at: datetime | None,
-    revoked_at: datetime | None,
-) -> UnitRow:
-    return UnitRow(
-        unit_id=unit_id,
-        unit_no=unit_no,
-        resolver_url=resolver_url(
-            base_url,
-            batch.gtin14,
-            unit_id,
-            serial_number,
-            lot.lot_code if lot else None,
-            lot.lot_id if lot else None,
-        ),
-        serial_number=serial_number,
-        gtin=batch.gtin14,
-        status=unit_status(
-            batch_is_voided=batch.is_voided,
-            is_revoked=revoked_at is not None,
-            activation_mode=batch.activation_mode,
-            is_activated=activated_at is not None,
-            lot_is_activated=lot is not None and lot.is_activated,
-        ),
-        created_at=created_at,
+def _rows(
+    batch: BatchFacts, base_url: str, lot: Lot | None, records: Sequence[asyncpg.Record]
+) -> Iterator[UnitRow]:
+    lot_code, lot_id = (lot.lot_code, lot.lot_id) if lot is not None else (None, None)
+    status = partial(
+        unit_status,
+        batch_is_voided=batch.is_voided,
+        activation_mode=batch.activation_mode,
+        lot_is_activated=lot is not None and lot.is_activated,
     )
+    # Few units are touched: the status of all others is worked out once.
+    untouched = status(is_revoked=False, is_activated=False)
+    for unit_id, unit_no, serial_number, created_at, activated_at, revoked_at in records:
+        url = resolver_url(base_url, batch.gtin14, unit_id, serial_number, lot_code, lot_id)
+        is_untouched = activated_at is None and revoked_at is None
+        yield UnitRow(
+            unit_id,
+            unit_no,
+            url,
+            serial_number,
+            batch.gtin14,
+            untouched
+            if is_untouched
+            else status(is_revoked=revoked_at is not None, is_activated=activated_at is not None),
+            created_at,
+        )

@@ -30,7 +30,7 @@ def _lines(rows: list[UnitRow]) -> Iterator[str]:
     moment: datetime | None = None
     created_at = ""
     for row in rows:
-        if row.created_at is not moment:
+        if row.created_at != moment:
             moment = row.created_at
             created_at = _utc_text(moment)
         serial = row.serial_number or ""
