@@ -10,7 +10,6 @@ process of its own, whose CPU and peak memory are printed. Aim: ≥ 0.90 ×, the
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 import resource
@@ -25,9 +24,9 @@ import asyncpg
 import uvloop
 
 from bench import support
-from mintage.db.copy_buffers import COLUMNS
+from mintage.db.copy_buffers import COLUMNS, pieces
 from mintage.operations.call import SERVICE, Caller
-from mintage.operations.mint_chunks import build_chunk
+from mintage.operations.mint_chunks import ChunkPlan, build_chunk
 from mintage.rules.serials import draw_prefix
 from mintage.rules.unit_ids import draw_unit_id_low
 
@@ -68,29 +67,25 @@ async def product_side(
 async def yardstick_side(dsn: str, brand_id: UUID, units: int) -> float:
     """Seconds for the bare COPYs; the buffers are built before the clock starts."""
     now = datetime.now(UTC)
-    low = draw_unit_id_low(int(now.timestamp() * 1000), os.urandom)
-    prefix = draw_prefix(os.urandom)
-    mint_batch_id = uuid4()
-    buffers = [
-        build_chunk(
-            brand_id=brand_id,
-            mint_batch_id=mint_batch_id,
-            unit_id_low=low,
-            requested_quantity=units,
-            first_unit_no=first,
-            count=min(CYCLE_UNITS, units - first),
-            serial_prefix=prefix,
-            serial_strata=units,
-            brought_serials=None,
-            created_at=now,
-        ).buffer
-        for first in range(0, units, CYCLE_UNITS)
-    ]
+    plan: ChunkPlan | None = ChunkPlan(
+        brand_id=brand_id,
+        mint_batch_id=uuid4(),
+        unit_id_low=draw_unit_id_low(int(now.timestamp() * 1000), os.urandom),
+        requested_quantity=units,
+        first_unit_no=0,
+        count=min(CYCLE_UNITS, units),
+        serial_prefix=draw_prefix(os.urandom),
+        serial_strata=units,
+    )
+    buffers = []
+    while plan is not None:
+        buffers.append(build_chunk(plan, None, now))
+        plan = plan.next(CYCLE_UNITS)
     connection = await asyncpg.connect(dsn)
     started = time.perf_counter()
     for buffer in buffers:
         await connection.copy_to_table(
-            "mint_unit", columns=COLUMNS, source=io.BytesIO(buffer), format="binary"
+            "mint_unit", columns=COLUMNS, source=pieces(buffer), format="binary"
         )
     elapsed_s = time.perf_counter() - started
     await connection.close()

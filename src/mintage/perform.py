@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
@@ -21,6 +21,7 @@ from mintage.db.queries import query
 from mintage.errors import FORBIDDEN, INTERNAL, NOT_AUTHENTICATED, MintageError, unavailable
 from mintage.operations.arguments import Arguments, parse_arguments, parse_brand_id
 from mintage.operations.call import Answer, Call, Caller, Refused, Transactions, TryAgain
+from mintage.operations.mint_chunks import ChunkShelf
 from mintage.rules.roles import BRAND_ROLES, SCOPES, Role
 from mintage.settings import Limits
 
@@ -36,14 +37,20 @@ _OF_SERVICE: Final = query("access", "of_service")
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """What performing needs. `pinned_now` is for tests only: the clock stands still."""
+    """What performing needs. `pinned_now` is for tests only: the clock stands still.
+
+    `shelf` holds the chunks of units that this process has built ahead.
+    """
 
     database: Database
     limits: Limits
     pinned_now: datetime | None = None
+    shelf: ChunkShelf = field(default_factory=ChunkShelf)
 
     def transactions(self, caller: Caller, request_id: str) -> Transactions:
-        return Transactions(self.database, caller, self.limits, request_id, self.pinned_now)
+        return Transactions(
+            self.database, caller, self.limits, request_id, self.pinned_now, self.shelf
+        )
 
 
 async def perform(

@@ -114,7 +114,7 @@ async def migrate(dsn: str, migrations: Sequence[Migration] | None = None) -> li
             return await _bring_up(connection, known)
     except asyncpg.InsufficientPrivilegeError as error:
         raise SchemaError(
-            f"this login may not bring the schema up to date ({error}): run `mintage migrate` as the "
+            f"this login may not bring the schema up to date ({_first_line(error)}): run `mintage migrate` as the "
             "owner of the database, who may create roles or is a member of mintage_app, "
             "mintage_service, mintage_resolver and mintage_minter"
         ) from error
@@ -138,6 +138,10 @@ async def require_current_schema(dsn: str) -> None:
             )
     finally:
         await connection.close()
+
+
+def _first_line(error: asyncpg.PostgresError) -> str:
+    return str(error).partition("\n")[0]
 
 
 async def _connect(dsn: str) -> Connection:

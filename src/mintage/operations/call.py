@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
 from mintage.db.connection import Connection, Database, DatabaseRole, Identity
 from mintage.db.queries import query
+from mintage.operations.mint_chunks import ChunkShelf
 from mintage.rules.roles import Action, Role, Scope, role_may, scopes_allow
 from mintage.rules.unit_ids import uuid7
 from mintage.settings import Limits
@@ -131,6 +132,7 @@ class Transactions:
     limits: Limits
     request_id: str
     pinned_now: datetime | None = None
+    shelf: ChunkShelf = field(default_factory=ChunkShelf)
 
     @asynccontextmanager
     async def call(self, brand_id: UUID, *, waits_for_disk: bool = True) -> AsyncIterator[Call]:
@@ -140,9 +142,11 @@ class Transactions:
         ) as connection:
             yield await self.call_on(connection, brand_id)
 
-    async def call_on(self, connection: Connection, brand_id: UUID) -> Call:
-        """A call on a transaction that is open already."""
-        now = self.pinned_now or await connection.fetchval(_NOW)
+    async def call_on(
+        self, connection: Connection, brand_id: UUID, now: datetime | None = None
+    ) -> Call:
+        """A call on a transaction that is open already; `now` where a statement has read the clock."""
+        now = self.pinned_now or now or await connection.fetchval(_NOW)
         return Call(connection, self.caller, brand_id, "service", now, self.limits, self.request_id)
 
     def for_caller(self, caller: Caller) -> Transactions:

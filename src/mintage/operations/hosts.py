@@ -26,7 +26,9 @@ async def set_brand_host(call: Call, arguments: SetBrandHost) -> Answer:
     try:
         base_url = base_url_of(arguments.base_url)
     except ValueError as problem:
-        hint = "must be http:// or https://, a host and perhaps a port, such as https://id.example.com"
+        hint = (
+            "must be http:// or https://, a host and perhaps a port, such as https://id.example.com"
+        )
         raise invalid_input([ArgumentProblem("_base_url", str(problem), hint)]) from None
     host = urlsplit(base_url).hostname or ""
     if arguments.is_primary:

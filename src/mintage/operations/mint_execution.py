@@ -8,7 +8,6 @@ and what is in a chunk's rows (`mint_chunks`).
 from __future__ import annotations
 
 import asyncio
-import io
 import os
 import socket
 from collections.abc import Mapping
@@ -26,7 +25,7 @@ from mintage.errors import not_found
 from mintage.operations.arguments import ProcessMintJobBatch
 from mintage.operations.call import Answer, Call, Transactions
 from mintage.operations.events import event_id, record_event
-from mintage.operations.mint_chunks import Chunk, build_chunk, read_brought_serials
+from mintage.operations.mint_chunks import ChunkPlan, build_chunk, read_brought_serials
 from mintage.rules.lifecycle import EventType, JobError
 from mintage.telemetry import logger
 
@@ -72,6 +71,19 @@ class Claim:
     serial_strata: int | None
     has_brought_serials: bool
 
+    def plan(self, count_max: int) -> ChunkPlan:
+        """The chunk that is due: the units from `minted_quantity` on, `count_max` at most."""
+        return ChunkPlan(
+            brand_id=self.brand_id,
+            mint_batch_id=self.mint_batch_id,
+            unit_id_low=self.unit_id_low,
+            requested_quantity=self.requested_quantity,
+            first_unit_no=self.minted_quantity,
+            count=min(count_max, self.requested_quantity - self.minted_quantity),
+            serial_prefix=self.serial_prefix,
+            serial_strata=self.serial_strata,
+        )
+
 
 class CycleFailed(Exception):
     """The work transaction was rolled back, for one of our reasons."""
@@ -114,7 +126,9 @@ async def _claim(transactions: Transactions, job_id: UUID | None) -> Claim | Ans
         else:
             item = await connection.fetchrow(_CLAIM_ONE, KIND, job_id, OWNER, lease_s)
         if item is not None:
-            return await _reserve(transactions, connection, item)
+            claimed = await _reserve(transactions, connection, item)
+            if claimed is not None:
+                return claimed
         if job_id is None:
             return {"ok": True, "mint_job_id": None, "status": "IDLE", "done": True}
         brand_id = await connection.fetchval(_FIND_ANYWHERE, job_id)
@@ -126,18 +140,22 @@ async def _claim(transactions: Transactions, job_id: UUID | None) -> Claim | Ans
 
 async def _reserve(
     transactions: Transactions, connection: Connection, item: asyncpg.Record
-) -> Claim | Answer:
+) -> Claim | Answer | None:
+    """The leased item as a claim; an answer for its third lapse; None where its job cannot run."""
     brand_id, job_id = item["brand_id"], item["ref_id"]
     epoch, attempts = item["lease_epoch"], item["attempts"]
     await connection.execute(transactions.caller.identity(brand_id).statements())
-    call = await transactions.call_on(connection, brand_id)
+    call = await transactions.call_on(connection, brand_id, item["now"])
     if item["has_lapsed"] and attempts >= call.limits.attempts_max:
         await connection.execute(_REMOVE, KIND, brand_id, job_id, epoch)
         await _fail_job(call, job_id, "LEASE_LOST", attempts)
         return _failed_answer("FAILED", attempts, "LEASE_LOST", done=True)
     row = await connection.fetchrow(_RESERVE, brand_id, job_id, attempts, call.now)
     if row is None:
-        raise LookupError("a queued work item without a job that can run")
+        # Kept, it would be the first to be claimed for ever, and nothing else would run.
+        _log.error("a work item has no job that can run", mint_job_id=str(job_id))
+        await connection.execute(_REMOVE, KIND, brand_id, job_id, epoch)
+        return None
     if row["is_first_start"]:
         await record_event(
             call,
@@ -163,48 +181,26 @@ async def _reserve(
 
 
 async def _work(transactions: Transactions, claim: Claim, batch_size: int) -> Answer:
-    """The second transaction: COPY the chunk as the minter, then close as the service, or roll back."""
-    count = min(batch_size, claim.requested_quantity - claim.minted_quantity)
-    serials = None
-    if claim.has_brought_serials:
-        async with transactions.call(claim.brand_id) as call:
-            serials = await read_brought_serials(
-                call, claim.mint_batch_id, claim.minted_quantity, count
-            )
-    chunk = await asyncio.to_thread(
-        build_chunk,
-        brand_id=claim.brand_id,
-        mint_batch_id=claim.mint_batch_id,
-        unit_id_low=claim.unit_id_low,
-        requested_quantity=claim.requested_quantity,
-        first_unit_no=claim.minted_quantity,
-        count=count,
-        serial_prefix=claim.serial_prefix,
-        serial_strata=claim.serial_strata,
-        brought_serials=serials,
-        created_at=claim.now,
-    )
-    minter = Identity(DatabaseRole.MINTER, claim.brand_id)
-    async with transactions.database.transaction(minter) as connection:
-        try:
-            await connection.copy_to_table(
-                "mint_unit",
-                columns=copy_buffers.COLUMNS,
-                source=io.BytesIO(chunk.buffer),
-                format="binary",
-            )
-        except asyncpg.UniqueViolationError:
-            raise CycleFailed("SERIAL_COLLISION") from None
-        await connection.execute(transactions.caller.identity(claim.brand_id).statements())
-        await _close(transactions, connection, claim, chunk)
-    minted = claim.minted_quantity + chunk.count
+    """The second transaction: COPY the chunk as the minter, then close as the service, or roll back.
+
+    While the server takes this chunk, the next one is built.
+    """
+    plan = claim.plan(batch_size)
+    buffer = await _chunk_of(transactions, claim, plan)
+    following = None if claim.has_brought_serials else plan.next(batch_size)
+    building = asyncio.create_task(_build_ahead(transactions, following, claim.now))
+    try:
+        await _copy_and_close(transactions, claim, plan, buffer)
+    finally:
+        await building
+    minted = claim.minted_quantity + plan.count
     is_done = minted == claim.requested_quantity
     return {
         "ok": True,
         "mint_job_id": claim.mint_job_id,
         "mint_batch_id": claim.mint_batch_id,
         "status": "COMPLETED" if is_done else "PROCESSING",
-        "units_created": chunk.count,
+        "units_created": plan.count,
         "minted_quantity": minted,
         "requested_quantity": claim.requested_quantity,
         "remaining": claim.requested_quantity - minted,
@@ -212,20 +208,50 @@ async def _work(transactions: Transactions, claim: Claim, batch_size: int) -> An
     }
 
 
-async def _close(
-    transactions: Transactions, connection: Connection, claim: Claim, chunk: Chunk
+async def _copy_and_close(
+    transactions: Transactions, claim: Claim, plan: ChunkPlan, buffer: bytearray
 ) -> None:
-    events = await _events(connection, claim, chunk)
+    minter = Identity(DatabaseRole.MINTER, claim.brand_id)
+    async with transactions.database.transaction(minter) as connection:
+        try:
+            await connection.copy_to_table(
+                "mint_unit",
+                columns=copy_buffers.COLUMNS,
+                source=copy_buffers.pieces(buffer),
+                format="binary",
+            )
+        except asyncpg.UniqueViolationError:
+            raise CycleFailed("SERIAL_COLLISION") from None
+        await connection.execute(transactions.caller.identity(claim.brand_id).statements())
+        await _close(transactions, connection, claim, plan)
+
+
+async def _build_ahead(transactions: Transactions, plan: ChunkPlan | None, now: datetime) -> None:
+    if plan is not None:
+        await transactions.shelf.build_ahead(plan, now)
+
+
+async def _chunk_of(transactions: Transactions, claim: Claim, plan: ChunkPlan) -> bytearray:
+    if not claim.has_brought_serials:
+        return await transactions.shelf.take(plan, claim.now)
+    async with transactions.call(claim.brand_id) as call:
+        serials = await read_brought_serials(call.connection, plan)
+    return await asyncio.to_thread(build_chunk, plan, serials, claim.now)
+
+
+async def _close(
+    transactions: Transactions, connection: Connection, claim: Claim, plan: ChunkPlan
+) -> None:
+    events = await _events(connection, claim, plan)
     row = await connection.fetchrow(
         _CLOSE_CYCLE,
         claim.brand_id,
         claim.mint_job_id,
         claim.mint_batch_id,
-        chunk.lowest_id,
-        chunk.highest_id,
+        *plan.id_bounds(),
         claim.epoch,
-        chunk.first_unit_no,
-        chunk.count,
+        plan.first_unit_no,
+        plan.count,
         claim.now,
         transactions.caller.kind,
         transactions.caller.id,
@@ -237,20 +263,20 @@ async def _close(
         raise CycleFailed("LEASE_LOST")
     if not row["is_closed"]:
         raise CycleFailed("INTEGRITY_CHECK_FAILED")
-    if claim.minted_quantity + chunk.count == claim.requested_quantity:
+    if claim.minted_quantity + plan.count == claim.requested_quantity:
         await connection.execute(_REMOVE, KIND, claim.brand_id, claim.mint_job_id, claim.epoch)
 
 
 async def _events(
-    connection: Connection, claim: Claim, chunk: Chunk
+    connection: Connection, claim: Claim, plan: ChunkPlan
 ) -> list[tuple[EventType, Mapping[str, object]]]:
-    minted = claim.minted_quantity + chunk.count
+    minted = claim.minted_quantity + plan.count
     events: list[tuple[EventType, Mapping[str, object]]] = [
         (
             "mint_units_created",
             {
-                "count": chunk.count,
-                "first_unit_no": chunk.first_unit_no,
+                "count": plan.count,
+                "first_unit_no": plan.first_unit_no,
                 "last_unit_no": minted - 1,
                 "minted_quantity": minted,
                 "requested_quantity": claim.requested_quantity,
@@ -284,7 +310,7 @@ async def _book_failure(transactions: Transactions, claim: Claim, error: Excepti
             limits.backoff_s,
         )
         if attempts is None:
-            return await _overtaken(call, claim, code)
+            return await _overtaken(call, claim)
         if attempts < limits.attempts_max:
             await call.connection.execute(
                 _NOTE_ATTEMPT, claim.brand_id, claim.mint_job_id, attempts, code, call.now
@@ -297,15 +323,20 @@ async def _book_failure(transactions: Transactions, claim: Claim, error: Excepti
         return _failed_answer("FAILED", attempts, code, done=True)
 
 
-async def _overtaken(call: Call, claim: Claim, code: JobError) -> Answer:
-    """The lease is another's by now, or the job was voided: its own state is the answer."""
+async def _overtaken(call: Call, claim: Claim) -> Answer:
+    """The lease is another's by now, or the job was voided: its own state is the answer.
+
+    However this cycle failed: a late worker's brought serials, say, collide with those that the other minted.
+    """
     row = await call.connection.fetchrow(_PROGRESS, claim.brand_id, claim.mint_job_id)
     if row is None:
         raise not_found("mint job")
-    is_failed = row["status"] == "FAILED"
-    shown: JobError = row["last_error"] if is_failed and row["last_error"] else code
+    code = row["last_error"] if row["status"] == "FAILED" else None
     return _failed_answer(
-        row["status"], row["attempts"], shown, done=row["status"] in {"FAILED", "COMPLETED"}
+        row["status"],
+        row["attempts"],
+        code or "LEASE_LOST",
+        done=row["status"] in {"FAILED", "COMPLETED"},
     )
 
 
