@@ -60,6 +60,19 @@ async def test_a_completed_pack_states_size_and_hash_of_its_file(desk: Desk) -> 
     assert pack["storage_path"] == f"{brand_id}/{group_id}/0001-1.csv"
 
 
+@pytest.mark.long
+async def test_a_hundred_thousand_units_are_in_ten_packs_each_once(desk: Desk) -> None:
+    packs = await desk.exported(100_000)
+    assert [pack["unit_count"] for pack in packs] == [10_000] * 10
+    for pack in packs:
+        content = desk.folder.joinpath(pack["storage_path"]).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == pack["sha256"]
+    frame = columns(desk, *packs)
+    for column in ("unit_id", "serial_number", "resolver_url"):
+        assert len(frame[column]) == len(set(frame[column])) == 100_000
+    assert frame["unit_id"] == sorted(frame["unit_id"])
+
+
 async def test_the_last_pack_completes_the_group_and_exports_the_batch(desk: Desk) -> None:
     desk = desk.with_limits(pack_units=2)
     batch_id = (await desk.world.minted(3))["mint_batch_id"]
