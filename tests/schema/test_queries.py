@@ -1,27 +1,32 @@
-"""Every statement of sql/queries/ is prepared on the migrated schema, as the role it is written for."""
+"""Every statement of sql/queries/ and sql/checks/ on the migrated schema, as the role it is written for."""
 
 from __future__ import annotations
 
-import asyncpg
 import pytest
 
-from mintage.db.queries import Statement, all_statements, parse_statements
+from mintage.db.queries import all_statements, parse_statements
+from mintage.operations.checks import load_checks
+from tests.schema.catalog import connected
+from tests.schema.statements import Prepared, assert_can_be_run
 
-STATEMENTS = all_statements()
+CASES = [
+    Prepared(f"{each.noun}.{each.name}", each.role, each.text) for each in all_statements()
+] + [Prepared(f"check {each.name}", "mintage_service", each.statement) for each in load_checks()]
 
 
-@pytest.mark.parametrize("statement", STATEMENTS, ids=lambda s: f"{s.noun}.{s.name}")
-async def test_the_statement_can_be_prepared_by_its_role(dsn: str, statement: Statement) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(f"set role {statement.role}")
-        prepared = await connection.prepare(statement.text)
-        numbers = [n for n in range(1, 40) if f"${n}" in statement.text]
-        assert len(prepared.get_parameters()) == len(numbers)
-        names = [attribute.name for attribute in prepared.get_attributes()]
-        assert len(names) == len(set(names)), "a column is there twice: name each"
-    finally:
-        await connection.close()
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+async def test_the_statement_can_be_run_by_its_role(dsn: str, case: Prepared) -> None:
+    async with connected(dsn) as connection:
+        await assert_can_be_run(connection, case)
+
+
+async def test_a_statement_that_its_role_may_not_run_is_found(dsn: str) -> None:
+    async with connected(dsn) as connection:
+        with pytest.raises(AssertionError, match="permission denied"):
+            await assert_can_be_run(
+                connection,
+                Prepared("x", "mintage_resolver", "select id from app_user where id = $1"),
+            )
 
 
 def test_a_name_that_is_there_twice_is_refused() -> None:

@@ -114,9 +114,9 @@ async def migrate(dsn: str, migrations: Sequence[Migration] | None = None) -> li
             return await _bring_up(connection, known)
     except asyncpg.InsufficientPrivilegeError as error:
         raise SchemaError(
-            f"this login may not bring the schema up to date ({_first_line(error)}): run `mintage migrate` as the "
-            "owner of the database, who may create roles or is a member of mintage_app, "
-            "mintage_service, mintage_resolver and mintage_minter"
+            f"this login may not bring the schema up to date ({_first_line(error)}): run "
+            "`mintage migrate` as the owner of the database, who may create roles or is a member of "
+            "mintage_app, mintage_service, mintage_resolver and mintage_minter"
         ) from error
     finally:
         await connection.close()
