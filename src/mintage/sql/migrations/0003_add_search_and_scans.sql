@@ -1,0 +1,2 @@
+-- Search by prefix, and scans recorded by the service.
+select 1;
