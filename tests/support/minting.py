@@ -6,13 +6,18 @@ database, past row-level security. What a caller does goes through `World.rpc`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+import pytest
+
+from mintage.operations import mint_execution
 from mintage.operations.call import SYSTEM, Transactions
 from mintage.operations.checks import load_checks, run_check
-from mintage.operations.mint_execution import Claim, _claim
+from mintage.operations.mint_execution import Claim
 from tests.support.world import World
 
 UNFINISHED = ("QUEUED", "RESERVED", "PROCESSING")
@@ -129,7 +134,9 @@ def with_limits(world: World, **changes: Any) -> World:
 
 async def claimed(world: World, submitted: dict[str, Any] | None = None) -> Claim:
     """A worker that has claimed a job and then does nothing."""
-    claim = await _claim(transactions(world), submitted["mint_job_id"] if submitted else None)
+    claim = await mint_execution._claim(
+        transactions(world), submitted["mint_job_id"] if submitted else None
+    )
     assert isinstance(claim, Claim)
     return claim
 
@@ -159,3 +166,15 @@ async def drained(world: World, **more: Any) -> list[dict[str, Any]]:
     while (answer := await cycle(world, **more))["status"] != "IDLE":
         answers.append(answer)
     return answers
+
+
+@contextmanager
+def broken_cycles(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every cycle fails while it builds its chunk, with words that are nobody's business."""
+
+    async def build(*_: object) -> bytearray:
+        raise RuntimeError("no ink in /srv/secret")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mint_execution, "_chunk_of", build)
+        yield

@@ -152,6 +152,7 @@ job as (
   update mint_job
   set status = case when $7::integer + $8::integer = requested_quantity then 'COMPLETED' else 'PROCESSING' end,
     attempts = 0,
+    last_error = null,
     updated_at = $9,
     finished_at = case when $7::integer + $8::integer = requested_quantity then $9::timestamptz end
   from item
