@@ -5,14 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import httpx2
 import pytest
 import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
 
 from mintage.api import request_body
 from mintage.api.app import build_api
+from mintage.api.door import Door, error_response
+from mintage.api.endpoint import Endpoint
+from mintage.api.middleware import RequestIds
 from tests.api.conftest import Api
 
 MIB = 1024 * 1024
@@ -34,11 +42,8 @@ async def chunks(size: int, part: int = 64 * 1024) -> AsyncIterator[bytes]:
 
 
 @asynccontextmanager
-async def served(api: Api) -> AsyncIterator[str]:
-    """A real server of the control plane on loopback; its base URL."""
-    config = uvicorn.Config(
-        build_api(api.door), port=0, lifespan="off", log_level="error", ws="none", access_log=False
-    )
+async def serving(config: uvicorn.Config) -> AsyncIterator[str]:
+    """A real server on loopback; its base URL."""
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
     while not server.started:
@@ -49,6 +54,14 @@ async def served(api: Api) -> AsyncIterator[str]:
     finally:
         server.should_exit = True
         await task
+
+
+def served(api: Api) -> AbstractAsyncContextManager[str]:
+    """A real server of the control plane."""
+    app = build_api(api.door)
+    return serving(
+        uvicorn.Config(app, port=0, lifespan="off", log_level="error", ws="none", access_log=False)
+    )
 
 
 async def test_a_body_of_exactly_the_limit_is_taken(api: Api) -> None:
@@ -187,3 +200,24 @@ async def test_a_client_that_goes_away_leaves_nothing_behind(api: Api) -> None:
             await asyncio.sleep(0.01)
         async with httpx2.AsyncClient(base_url=url) as client:
             assert (await client.get("/auth/v1/settings")).status_code == 200
+
+
+async def test_an_answer_that_breaks_off_cuts_the_connection_and_is_logged(
+    api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def broken(_door: Door, _request: Request) -> Response:
+        async def parts() -> AsyncIterator[bytes]:
+            yield b"some"
+            raise LookupError("what was sent")
+
+        return StreamingResponse(parts(), headers={"content-length": "100"})
+
+    endpoint = Endpoint(api.door, broken, error_response)
+    app = Starlette(routes=[Route("/", endpoint)], middleware=[Middleware(RequestIds)])
+    config = uvicorn.Config(app, port=0, lifespan="off", log_level="critical", access_log=False)
+    async with serving(config) as url, httpx2.AsyncClient(base_url=url) as client:
+        with pytest.raises(httpx2.RemoteProtocolError):
+            await client.get("/")
+    logged = capsys.readouterr().out
+    assert "LookupError" in logged
+    assert "what was sent" not in logged

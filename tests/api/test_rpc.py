@@ -247,14 +247,15 @@ async def test_a_writing_rpc_answers_405_to_get_and_head(api: Api, name: str) ->
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
 async def test_other_methods_are_405_with_the_allowed_ones(api: Api, method: str) -> None:
-    response = await api.client.request(
-        method,
-        "/rest/v1/rpc/list_mint_batches",
-        headers=api.headers("owner") | {"content-type": "application/json"},
-    )
-    assert response.status_code == 405
-    assert response.headers["allow"] == "GET, HEAD, POST"
-    assert response.json()["code"] == "PGRST101"
+    for announced in ({"content-type": "application/json"}, {}):
+        response = await api.client.request(
+            method,
+            "/rest/v1/rpc/list_mint_batches",
+            headers=api.headers("owner") | announced,
+        )
+        assert response.status_code == 405
+        assert response.headers["allow"] == "GET, HEAD, POST"
+        assert response.json()["code"] == "PGRST101"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Door 1: the control plane over HTTP. No decisions here."""

@@ -55,8 +55,7 @@ _REFRESH_PROBLEMS: Final[dict[accounts.RefreshProblem, AuthError]] = {
 async def token(door: Door, request: Request) -> Response:
     """`POST /token`: the grants `password` and `refresh_token`."""
     limits = door.platform.limits
-    refusal = media_refusal(request) if request.method == "POST" else None
-    refusal = refusal or method_refusal(request, ("POST",))
+    refusal = media_refusal(request) or method_refusal(request, ("POST",))
     async with received_body(
         request, door.big_bodies, limits, bytes_max=limits.body_bytes_max, is_kept=refusal is None
     ) as body:

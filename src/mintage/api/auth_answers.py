@@ -29,7 +29,7 @@ from mintage.errors import (
 from mintage.operations.accounts import SignInAccount
 
 _AUDIENCE: Final = "authenticated"
-_ERROR_CODES: Final = {
+ERROR_CODES: Final = {
     NOT_AUTHENTICATED: "bad_jwt",
     METHOD_NOT_ALLOWED: "method_not_allowed",
     PAYLOAD_TOO_LARGE: "payload_too_large",
@@ -59,7 +59,7 @@ def auth_error(error: MintageError) -> Response:
     status = error.kind.status
     body: dict[str, object] = {
         "code": status,
-        "error_code": _ERROR_CODES.get(error.kind, "bad_json"),
+        "error_code": ERROR_CODES.get(error.kind, "bad_json"),
         "msg": error.message,
     }
     if error.hint is not None:

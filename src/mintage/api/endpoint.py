@@ -44,7 +44,12 @@ class Endpoint:
             response.headers["connection"] = "close"
         if request.method == "HEAD":
             response.body = b""
-        await response(scope, receive, send)
+        try:
+            await response(scope, receive, send)
+        except ClientDisconnect:
+            return
+        except Exception as error:  # noqa: BLE001 - the answer has begun: its connection is cut
+            log_unexpected("an answer broke off", error, request)
 
     async def _answer(self, request: Request) -> Response:
         try:

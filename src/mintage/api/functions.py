@@ -79,7 +79,7 @@ def function_error(error: MintageError) -> Response:
 
 
 def _refusal(request: Request, caller: Caller) -> MintageError | None:
-    if request.method in ALLOWED and (refusal := media_refusal(request)) is not None:
+    if (refusal := media_refusal(request)) is not None:
         return refusal
     if (refusal := method_refusal(request, ALLOWED)) is not None:
         return refusal

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 BODY_TIMEOUT_S: Final = 60.0
 _RETRY_AFTER_S: Final = 2
+_WITHOUT_BODY: Final = frozenset({"GET", "HEAD"})
 _CHARSETS: Final = frozenset({"utf-8", "utf8"})
 
 
@@ -72,11 +73,16 @@ async def received_body(
 
 
 def media_refusal(request: Request) -> MintageError | None:
-    """415 unless the body is `application/json` in UTF-8, as it is (no Content-Encoding)."""
+    """415 unless the body is `application/json` in UTF-8, as it is (no Content-Encoding).
+
+    GET and HEAD have no body to ask that of, other methods than POST only one that is announced.
+    """
     encodings = request.headers.getlist("content-encoding")
     if any(encoding.strip().lower() not in {"", "identity"} for encoding in encodings):
         return MintageError(UNSUPPORTED_MEDIA_TYPE)
     types = request.headers.getlist("content-type")
+    if request.method in _WITHOUT_BODY or (request.method != "POST" and not types):
+        return None
     if len(types) != 1:
         return MintageError(UNSUPPORTED_MEDIA_TYPE)
     media_type, *parameters = (part.strip().lower() for part in types[0].split(";"))

@@ -67,7 +67,7 @@ def _bytes_max(rpc: Rpc | None, limits: Limits) -> int:
 
 def _refusal(request: Request, rpc: Rpc | None, caller: Caller) -> MintageError | None:
     """The first of 415, 404, 405 and 401 that holds, by what stands above the body."""
-    if request.method not in _QUERY_METHODS and (refusal := media_refusal(request)) is not None:
+    if (refusal := media_refusal(request)) is not None:
         return refusal
     if rpc is None:
         hint = "docs/api lists every function"

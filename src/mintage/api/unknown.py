@@ -9,8 +9,9 @@ from starlette.responses import Response
 
 from mintage.api.auth_answers import auth_error
 from mintage.api.door import Door, error_response
+from mintage.api.endpoint import ErrorShape
 from mintage.api.functions import function_error
-from mintage.api.json_answer import json_response
+from mintage.api.storage_answers import storage_error
 from mintage.errors import ROUTE_NOT_FOUND, MintageError
 
 # The first that a path begins with holds.
@@ -37,6 +38,11 @@ _HINTS: Final = (
         "names them, POST /storage/v1/object/sign/payload-packs/<path> signs one",
     ),
 )
+_SHAPES: Final[tuple[tuple[str, ErrorShape], ...]] = (
+    ("/auth/v1", auth_error),
+    ("/functions/v1", function_error),
+    ("/storage/v1", storage_error),
+)
 _ELSEWHERE: Final = "the control plane is under /rest/v1/rpc, /functions/v1, /storage/v1, /auth/v1"
 
 
@@ -44,14 +50,9 @@ async def unknown_path(_door: Door, request: Request) -> Response:
     """404 for every path that is no other route's."""
     path = request.url.path
     hint = next((hint for start, hint in _HINTS if path.startswith(start)), _ELSEWHERE)
-    error = MintageError(ROUTE_NOT_FOUND, hint=hint)
-    if path.startswith("/auth/v1"):
-        return auth_error(error)
-    if path.startswith("/functions/v1"):
-        return function_error(
-            MintageError(ROUTE_NOT_FOUND, message=f"{ROUTE_NOT_FOUND.sentence}; {hint}")
-        )
-    if path.startswith("/storage/v1"):
-        body = {"statusCode": "404", "error": "not_found", "message": error.message, "hint": hint}
-        return json_response(body, 404)
-    return error_response(error)
+    if path.startswith("/rest/v1"):
+        return error_response(MintageError(ROUTE_NOT_FOUND, hint=hint))
+    # The clients of the other paths show their users the message alone.
+    error = MintageError(ROUTE_NOT_FOUND, message=f"{ROUTE_NOT_FOUND.sentence}; {hint}", hint=hint)
+    shape = next((shape for start, shape in _SHAPES if path.startswith(start)), error_response)
+    return shape(error)
