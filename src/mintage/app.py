@@ -32,6 +32,7 @@ from mintage.resolver.scan_buffer import ScanBuffer
 from mintage.secrets import Secrets, load_or_create_secrets
 from mintage.settings import Settings
 from mintage.storage import PackStore, open_pack_store
+from mintage.worker.duties import duties_of
 from mintage.worker.loop import Worker, lanes_of
 
 if TYPE_CHECKING:
@@ -107,7 +108,8 @@ def _make_private(folder: Path) -> None:
 @asynccontextmanager
 async def run_worker(runtime: Runtime) -> AsyncIterator[Worker]:
     """A worker in this process; at the end it finishes the steps under way."""
-    worker = Worker(runtime.platform, runtime.dsn, lanes_of(runtime.platform, runtime.store))
+    platform, store = runtime.platform, runtime.store
+    worker = Worker(platform, runtime.dsn, lanes_of(platform, store), duties_of(store))
     task = asyncio.create_task(worker.run())
     try:
         yield worker

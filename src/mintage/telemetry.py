@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
+from typing import Final
 
 import structlog
+
+_FRAMES_LOGGED: Final = 12
 
 
 def configure_logs(*, for_people: bool = False, level: str = "info") -> None:
@@ -22,7 +26,7 @@ def configure_logs(*, for_people: bool = False, level: str = "info") -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
+        _tell_place_of_error,
         renderer,
     ]
     structlog.configure(
@@ -33,6 +37,26 @@ def configure_logs(*, for_people: bool = False, level: str = "info") -> None:
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+def place_of(error: BaseException) -> dict[str, object]:
+    """An error by its kind and place. Its text may hold what a caller sent or a row's values: left out."""
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES_LOGGED:]
+    return {
+        "error": type(error).__qualname__,
+        "sqlstate": getattr(error, "sqlstate", None),
+        "frames": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
+    }
+
+
+def _tell_place_of_error(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    told = event.pop("exc_info", None)
+    error = sys.exc_info()[1] if told is True else told
+    if isinstance(error, BaseException):
+        event.update(place_of(error))
+    return event
 
 
 def logger(room: str) -> structlog.typing.FilteringBoundLogger:

@@ -6,12 +6,10 @@ else is logged once, without what callers sent, and answered 500. Not here: the 
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-import asyncpg
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -19,12 +17,11 @@ from starlette.types import Receive, Scope, Send
 from mintage.api.door import Door, request_id_of
 from mintage.db.connection import AWAY_ERRORS
 from mintage.errors import INTERNAL, METHOD_NOT_ALLOWED, UNAVAILABLE, MintageError, unavailable
-from mintage.telemetry import logger
+from mintage.telemetry import logger, place_of
 
 Handler = Callable[[Door, Request], Awaitable[Response]]
 ErrorShape = Callable[[MintageError], Response]
 
-_FRAMES_LOGGED: Final = 12
 _CLIENT_GONE: Final = 499
 _log = logger("api")
 
@@ -69,15 +66,12 @@ class Endpoint:
 
 def log_unexpected(event: str, error: BaseException, request: Request) -> None:
     """Log `error` by its kind and place; its text may hold what a caller sent, and stays out."""
-    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES_LOGGED:]
     _log.error(
         event,
         request_id=request_id_of(request),
         method=request.method,
         path=request.url.path,
-        error=type(error).__qualname__,
-        sqlstate=error.sqlstate if isinstance(error, asyncpg.PostgresError) else None,
-        frames=[f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
+        **place_of(error),
     )
 
 

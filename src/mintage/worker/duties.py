@@ -11,7 +11,9 @@ from typing import Final
 
 from mintage.db.queries import query
 from mintage.operations.call import Transactions
+from mintage.operations.pack_sweep import sweep_orphans
 from mintage.operations.tallies import fold_tallies
+from mintage.storage import PackStore
 
 _MAKE_SCAN_PARTITIONS: Final = query("duty", "make_scan_partitions")
 
@@ -31,7 +33,14 @@ async def make_scan_partitions(transactions: Transactions) -> None:
         await connection.execute(_MAKE_SCAN_PARTITIONS)
 
 
-DUTIES: Final = (
-    Duty("fold tallies", 2.0, fold_tallies),
-    Duty("make scan partitions", 6 * 3600.0, make_scan_partitions),
-)
+def duties_of(store: PackStore) -> tuple[Duty, ...]:
+    """The duties of a worker process."""
+
+    async def sweep(transactions: Transactions) -> None:
+        await sweep_orphans(transactions, store)
+
+    return (
+        Duty("fold tallies", 2.0, fold_tallies),
+        Duty("make scan partitions", 6 * 3600.0, make_scan_partitions),
+        Duty("sweep files of no pack", 24 * 3600.0, sweep),
+    )

@@ -21,7 +21,7 @@ from mintage.perform import Platform, perform
 from mintage.rpcs import RPCS
 from mintage.storage import PackStore
 from mintage.telemetry import logger
-from mintage.worker.duties import DUTIES, Duty
+from mintage.worker.duties import Duty
 
 CHANNEL: Final = "mintage_work"
 PAUSE_S_MAX: Final = 5.0
@@ -44,7 +44,7 @@ class Worker:
         platform: Platform,
         dsn: str,
         lanes: tuple[Lane, ...],
-        duties: tuple[Duty, ...] = DUTIES,
+        duties: tuple[Duty, ...],
     ) -> None:
         self._platform = platform
         self._dsn = dsn
