@@ -163,6 +163,15 @@ async def test_every_bad_argument_is_named_at_once(api: Api) -> None:
     assert all(each["hint"] for each in content["errors"])
 
 
+async def test_a_thousand_bad_arguments_make_no_endless_answer(api: Api) -> None:
+    response = await api.call(
+        "submit_mint_request", brand_id=api.world.brand_id, serials=list(range(5000))
+    )
+    assert response.status_code == 400
+    assert len(response.json()["errors"]) == 100
+    assert len(response.content) < 32_000
+
+
 @pytest.mark.parametrize("quantity", ["100", True, 100.0, None, [100], {"value": 100}])
 async def test_an_integer_is_a_json_integer(api: Api, quantity: object) -> None:
     response = await api.call(

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mintage.storage import PackStore
 
 _ERRORS_MAX: Final = 100
+_MESSAGE_CHARACTERS_MAX: Final = 4000
 _PASSWORD_CHECKS_AT_ONCE: Final = 2
 
 
@@ -111,8 +112,8 @@ def error_response(error: MintageError, headers: Mapping[str, str] | None = None
     """`error` in PostgREST's shape, with `errors` naming each bad argument."""
     body = {
         "code": error.kind.code,
-        "message": error.message,
-        "details": error.details,
+        "message": _short(error.message),
+        "details": _short(error.details),
         "hint": error.hint,
         "errors": [
             {"argument": problem.argument, "problem": problem.problem, "hint": problem.hint}
@@ -120,6 +121,13 @@ def error_response(error: MintageError, headers: Mapping[str, str] | None = None
         ],
     }
     return json_response(body, error.kind.status, error_headers(error) | dict(headers or {}))
+
+
+def _short(text: str | None) -> str | None:
+    """A message names every bad argument, and a body of 32 MiB can hold a million of them."""
+    if text is None or len(text) <= _MESSAGE_CHARACTERS_MAX:
+        return text
+    return text[:_MESSAGE_CHARACTERS_MAX] + "…"
 
 
 def error_headers(error: MintageError) -> dict[str, str]:
