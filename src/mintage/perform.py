@@ -84,13 +84,14 @@ async def _in_one_transaction(
     brand_id: UUID | None,
     request_id: str,
 ) -> Answer:
+    arguments: Arguments | None = None
     for _ in range(platform.limits.tries_max):
         try:
             async with platform.database.transaction(
                 caller.identity(brand_id), read_only=rpc.is_read_only
             ) as connection:
                 call = await _authorize(connection, platform, caller, rpc, brand_id, request_id)
-                arguments = await _parsed(rpc, raw)
+                arguments = arguments or await _parsed(rpc, raw)
                 answer: Answer = await rpc.function(call, arguments)
                 return answer
         except (TryAgain, asyncpg.DeadlockDetectedError):
