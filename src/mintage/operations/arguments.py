@@ -216,10 +216,10 @@ class SubmitMintRequest(BrandArguments):
     requested_quantity: Quantity
     identity_mode: IdentityMode
     activation_mode: ActivationMode
-    lots: list[LotArgument] | None = Field(
+    lots: Annotated[list[LotArgument], Field(max_length=100)] | None = Field(
         default=None, description="a list of 1 to 100 lots {lot_code, qty} (batch mode only)"
     )
-    serials: list[str] | None = Field(
+    serials: Annotated[list[str], Field(fail_fast=True)] | None = Field(
         default=None, description="a list of as many serials as the quantity (serial mode only)"
     )
     idempotency_key: IdempotencyKey | None = None
