@@ -24,6 +24,8 @@ _PLAIN_PROBLEMS: Final = {
     "literal_error": "is none of the values that exist",
     "greater_than_equal": "is too small",
     "less_than_equal": "is too large",
+    "too_long": "has too many entries",
+    "too_short": "has too few entries",
     "string_too_short": "is too short",
     "string_too_long": "is too long",
     "string_pattern_mismatch": "has the wrong form",
