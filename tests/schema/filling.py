@@ -66,6 +66,7 @@ values (:brand, :a, now(), 'recorded', 'human');
 
 insert into tally_delta (brand_id, day, metric, delta) values (:brand, current_date, 'scans', 1);
 insert into brand_tally (brand_id, day, metric, value) values (:brand, current_date, 'scans', 1);
+insert into brand_total (brand_id, metric, value) values (:brand, 'scans', 1);
 insert into batch_tally (brand_id, mint_batch_id, metric, value) values (:brand, :a, 'scans', 1);
 """
 

@@ -232,6 +232,7 @@ create table mint_job (
   check ((status in ('COMPLETED', 'FAILED')) = (finished_at is not null))
 );
 create index mint_job_id on mint_job (id);
+create index mint_job_preflighted on mint_job (created_at, brand_id) where status = 'PREFLIGHTED';
 create unique index mint_job_idempotency on mint_job (brand_id, operation, idempotency_key) where idempotency_key is not null;
 
 create table mint_batch (
@@ -454,9 +455,14 @@ create table tally_delta (
   brand_id      uuid not null,
   id            bigint generated always as identity,
   day           date not null,
-  metric        text collate "C" not null check (metric in ('units_minted', 'units_activated', 'scans')),
+  metric        text collate "C" not null check (metric in (
+    'units_minted', 'units_activated', 'scans', 'units_active', 'units_revoked', 'units_scanned', 'units_requested',
+    'batches_in_progress', 'batches_minted', 'batches_failed', 'batches_voided', 'jobs_queued', 'jobs_failed',
+    'packs_completed'
+  )),
   mint_batch_id uuid,
   delta         bigint not null,
+  created_at    timestamptz not null default clock_timestamp(),
   primary key (brand_id, id)
 );
 create table brand_tally (
@@ -465,6 +471,12 @@ create table brand_tally (
   metric   text collate "C" not null,
   value    bigint not null,
   primary key (brand_id, day, metric)
+);
+create table brand_total (
+  brand_id uuid not null,
+  metric   text collate "C" not null,
+  value    bigint not null,
+  primary key (brand_id, metric)
 );
 create table batch_tally (
   brand_id      uuid not null,
@@ -505,7 +517,7 @@ begin
   foreach table_name in array array[
     'product', 'product_identifier', 'product_batch', 'mint_job', 'mint_batch', 'mint_lot', 'mint_unit',
     'unit_state', 'serial_registry', 'mint_event', 'export_group', 'payload_pack', 'scan_event',
-    'tally_delta', 'brand_tally', 'batch_tally'
+    'tally_delta', 'brand_tally', 'brand_total', 'batch_tally'
   ] loop
     execute format('alter table %I enable row level security', table_name);
     execute format('alter table %I force row level security', table_name);
@@ -540,10 +552,11 @@ grant select, insert, update on product, product_identifier, product_batch, mint
 grant select on mint_unit to mintage_app, mintage_service;
 grant insert on mint_unit to mintage_minter;
 grant select, insert on serial_registry, mint_event, scan_event to mintage_app, mintage_service;
-grant insert on tally_delta to mintage_app;
+grant delete on mint_job to mintage_service;
+grant insert, select (brand_id, id, created_at) on tally_delta to mintage_app;
 grant select, insert, delete on tally_delta to mintage_service;
-grant select on brand_tally, batch_tally to mintage_app;
-grant select, insert, update on brand_tally, batch_tally to mintage_service;
+grant select on brand_tally, brand_total, batch_tally to mintage_app;
+grant select, insert, update on brand_tally, brand_total, batch_tally to mintage_service;
 grant select, insert, update, delete on work_item to mintage_app, mintage_service;
 grant select, insert, update on brand_turn to mintage_service;
 
