@@ -1,0 +1,13 @@
+"""The stage of the contract tests."""
+
+from __future__ import annotations
+
+import pytest_asyncio
+
+from tests.contract.stage import Stage, build_stage
+from tests.support.world import World
+
+
+@pytest_asyncio.fixture
+async def stage(world: World) -> Stage:
+    return await build_stage(world)

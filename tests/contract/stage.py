@@ -1,0 +1,274 @@
+"""A stage for calls of every RPC: two brands that have one of everything, and right arguments to call with.
+
+A new RPC gets its examples here; `test_every_rpc_has_examples` says so when they are missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from itertools import count
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+
+from mintage.operations.call import Caller
+from mintage.perform import perform
+from mintage.rpcs import RPCS
+from mintage.rules.roles import SCOPES, Scope
+from tests.support.world import GTIN_TABLE, World
+
+Raw = dict[str, object]
+_numbers = count(1)
+
+DIGEST = "select count(*) as rows, coalesce(sum(hashtextextended(there::text, 0)), 0) as sum from {} as there"
+
+
+@dataclass(frozen=True)
+class Things:
+    """One of everything that an id argument can name, in one brand: `_product_id` → `product_id`."""
+
+    product_id: UUID
+    product_batch_id: UUID
+    mint_job_id: UUID
+    mint_batch_id: UUID
+    mint_lot_id: UUID
+    export_group_id: UUID
+
+
+@dataclass(frozen=True)
+class Stage:
+    """`mine` belongs to the brand under test, `theirs` to the stranger's. `keys` are API keys by name."""
+
+    world: World
+    mine: Things
+    theirs: Things
+    keys: Mapping[str, Caller]
+
+    def caller(self, name: str) -> Caller:
+        return self.keys[name] if name in self.keys else self.world.callers[name]
+
+    async def call(self, rpc: str, caller: str, raw: Mapping[str, object]) -> dict[str, Any]:
+        """Perform with raw arguments; the brand under test is added where one is due."""
+        given = dict(raw)
+        if RPCS[rpc].audience == "brand":
+            given = {"_brand_id": str(self.world.brand_id)} | given
+        platform = self.world.platform
+        return dict(await perform(platform, self.caller(caller), RPCS[rpc], given, "contract"))
+
+    def examples(self, rpc: str) -> list[Raw]:
+        """Right arguments of an RPC, fresh on each call, without the brand; together they use each one."""
+        return EXAMPLES[rpc](self.mine, next(_numbers))
+
+
+def allowed_caller(rpc: str) -> str:
+    """A member of the cast who may call the RPC."""
+    return "service" if RPCS[rpc].action == "service" else "owner"
+
+
+def _submit(mine: Things, n: int) -> list[Raw]:
+    common: Raw = {
+        "_product_id": str(mine.product_id),
+        "_product_batch_id": str(mine.product_batch_id),
+        "_activation_mode": "first_scan",
+        "_idempotency_key": f"key-{n}",
+    }
+    serials: Raw = {
+        "_requested_quantity": 2,
+        "_identity_mode": "serial",
+        "_serials": [f"S{n}A", f"S{n}B"],
+    }
+    lots: Raw = {
+        "_requested_quantity": 3,
+        "_identity_mode": "batch",
+        "_lots": [{"lot_code": "A", "qty": 1}, {"lot_code": "B", "qty": 2}],
+    }
+    return [
+        common | serials,
+        common | lots | {"_idempotency_key": f"lots-{n}"},
+    ]
+
+
+def _page(**filters: object) -> list[Raw]:
+    return [{f"_{name}": value for name, value in filters.items()} | {"_limit": 5, "_cursor": None}]
+
+
+MOMENTS = {"from": "2020-01-31T12:00:00Z", "to": "2099-01-31T12:00:00+01:00"}
+
+EXAMPLES: dict[str, Callable[[Things, int], list[Raw]]] = {
+    "submit_mint_request": _submit,
+    "process_mint_job_batch": lambda mine, n: [
+        {"_mint_job_id": str(mine.mint_job_id), "_batch_size": 10}
+    ],
+    "list_mint_batches": lambda mine, n: _page(
+        status="minted", product_id=str(mine.product_id), **MOMENTS
+    ),
+    "get_mint_batch_by_id": lambda mine, n: [{"_mint_batch_id": str(mine.mint_batch_id)}],
+    "list_mint_units": lambda mine, n: _page(
+        mint_batch_id=str(mine.mint_batch_id), mint_lot_id=str(mine.mint_lot_id), status="minted"
+    ),
+    "list_mint_events": lambda mine, n: _page(
+        mint_batch_id=str(mine.mint_batch_id),
+        mint_job_id=str(mine.mint_job_id),
+        event_type="mint_requested",
+        **MOMENTS,
+    ),
+    "request_payload_packs": lambda mine, n: [
+        {
+            "_mint_batch_id": str(mine.mint_batch_id),
+            "_format": "csv",
+            "_profile": None,
+            "_options": {},
+        }
+    ],
+    "list_payload_packs": lambda mine, n: _page(
+        mint_batch_id=str(mine.mint_batch_id),
+        export_group_id=str(mine.export_group_id),
+        status="pending",
+    ),
+    "create_product": lambda mine, n: [
+        {
+            "_sku": f"NEW-{n}",
+            "_name": "Elm chair",
+            "_gtin": None,
+            "_description": "Four legs",
+            "_image_url": "https://example.com/elm.png",
+        }
+    ],
+    "update_product": lambda mine, n: [
+        {"_product_id": str(mine.product_id), "_patch": {"name": f"Oak table {n}"}}
+    ],
+    "set_product_identifier": lambda mine, n: [
+        {
+            "_product_id": str(mine.product_id),
+            "_identifier_type": "sku",
+            "_raw_value": f"RENAMED-{n}",
+        }
+    ],
+    "create_product_batch": lambda mine, n: [
+        {
+            "_product_id": str(mine.product_id),
+            "_batch_number": f"PB-{n}",
+            "_production_date": "2026-01-31",
+            "_quantity": 1000,
+            "_facility_ref": "Plant 3",
+            "_attributes": {"line": 4},
+            "_status": "DRAFT",
+            "_is_cumulative": True,
+        }
+    ],
+    "update_product_batch": lambda mine, n: [
+        {"_product_batch_id": str(mine.product_batch_id), "_patch": {"facility_ref": f"Plant {n}"}}
+    ],
+    "set_brand_member": lambda mine, n: [{"_email": f"new-{n}@example.com", "_role": "viewer"}],
+    "list_my_brands": lambda mine, n: _page(),
+    "set_brand_host": lambda mine, n: [
+        {"_base_url": f"https://n{n}.example.com", "_is_primary": False}
+    ],
+    "create_brand": lambda mine, n: [
+        {"_slug": f"brand-{n}", "_name": "Brand", "_owner_email": "owner@example.com"}
+    ],
+}
+
+
+async def build_stage(world: World) -> Stage:
+    """Fill both brands of the world, and make the keys."""
+    mine, theirs = [await _things(world, caller) for caller in ("owner", "stranger")]
+    return Stage(world, mine, theirs, await _keys(world))
+
+
+async def _things(world: World, caller: str) -> Things:
+    product_id = await world.product(caller, gtin=GTIN_TABLE)
+    product_batch = await world.rpc(
+        "create_product_batch", caller, product_id=product_id, batch_number="PB-0", status="READY"
+    )
+    submitted = await world.rpc(
+        "submit_mint_request",
+        caller,
+        product_id=product_id,
+        requested_quantity=5,
+        identity_mode="batch",
+        activation_mode="first_scan",
+        lots=[{"lot_code": "A", "qty": 5}],
+    )
+    await world.run(submitted["mint_job_id"])
+    batch = await world.rpc(
+        "get_mint_batch_by_id", caller, mint_batch_id=submitted["mint_batch_id"]
+    )
+    packs = await world.rpc(
+        "request_payload_packs", caller, mint_batch_id=submitted["mint_batch_id"]
+    )
+    return Things(
+        product_id=product_id,
+        product_batch_id=product_batch["product_batch"]["id"],
+        mint_job_id=submitted["mint_job_id"],
+        mint_batch_id=submitted["mint_batch_id"],
+        mint_lot_id=batch["batch"]["lots"][0]["id"],
+        export_group_id=packs["export_group_id"],
+    )
+
+
+async def _keys(world: World) -> dict[str, Caller]:
+    keys = {f"key {scope}": await _key(world, world.brand_id, {scope}) for scope in SCOPES}
+    everything = frozenset(SCOPES)
+    keys["key with all"] = await _key(world, world.brand_id, everything)
+    keys["expired key"] = await _key(world, world.brand_id, everything, "expires_at")
+    keys["revoked key"] = await _key(world, world.brand_id, everything, "revoked_at")
+    keys["other brand's key"] = await _key(world, world.other_brand_id, everything)
+    keys["unknown key"] = Caller("api_key", uuid4(), world.brand_id, everything)
+    return keys
+
+
+async def _key(
+    world: World, brand_id: UUID, scopes: frozenset[Scope] | set[Scope], ended_by: str | None = None
+) -> Caller:
+    key_id = uuid4()
+    service = world.callers["service"].identity(brand_id)
+    async with world.platform.database.transaction(service) as connection:
+        await connection.execute(
+            "insert into api_key (brand_id, id, client_id, secret_hash, name, scopes, created_at) "
+            "values ($1, $2, $3, '', 'key', $4, now())",
+            brand_id,
+            key_id,
+            f"mk_live_{key_id.hex}",
+            sorted(scopes),
+        )
+        if ended_by is not None:
+            await connection.execute(
+                f"update api_key set {ended_by} = now() - interval '1 second' where id = $1", key_id
+            )
+    return Caller("api_key", key_id, brand_id, frozenset(scopes))
+
+
+async def contents(dsn: str, *, brand_id: UUID | None = None) -> dict[str, tuple[int, int]]:
+    """Rows and a digest of every table (of one brand): equal before and after when nothing was stored."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        tables = await connection.fetch(
+            "select relname, exists (select from pg_attribute where attrelid = pg_class.oid "
+            "and attname = 'brand_id') as has_brand from pg_class "
+            "where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') "
+            "and not relispartition order by relname"
+        )
+        found = {}
+        for table in tables:
+            if brand_id is not None and not table["has_brand"]:
+                continue
+            statement = DIGEST.format(table["relname"])
+            if brand_id is not None:
+                statement += f" where brand_id = '{brand_id}'"
+            row = await connection.fetchrow(statement)
+            assert row is not None
+            found[table["relname"]] = (row["rows"], int(row["sum"]))
+        return found
+    finally:
+        await connection.close()
+
+
+def id_arguments(raw: Mapping[str, object]) -> list[str]:
+    """The arguments of a call that name a thing of the brand."""
+    return [name for name in raw if name.endswith(("_id", "_ids")) and name != "_brand_id"]
+
+
+KINDS_OF_IDS = {f"_{field.name}" for field in fields(Things)}
