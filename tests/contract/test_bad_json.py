@@ -1,4 +1,4 @@
-"""Bad JSON over HTTP, in every argument: NUL, lone surrogates, 17 levels, numbers that are none, a name twice.
+"""Bad JSON in every argument, over HTTP: NUL, surrogates, 17 levels, no numbers, names twice.
 
 Values of a wrong type or size are `test_bad_input`, below HTTP.
 """
@@ -162,16 +162,14 @@ async def test_sixteen_levels_are_no_fault_of_the_json(window: Window) -> None:
     assert response.status_code == 200, response.text
 
 
-async def test_a_body_without_end_of_levels_is_refused_before_it_is_read(
-    window: Window, dsn: str
-) -> None:
+async def test_twenty_thousand_levels_are_refused(window: Window, dsn: str) -> None:
     before = await contents(dsn)
     right = window.right("create_product_batch", "_attributes")
     for opening, closing in (("[", "]"), ('{"a":', "}")):
-        text = opening * 100_000 + "1" + closing * 100_000
+        text = opening * 20_000 + "1" + closing * 20_000
         response = await window.post("create_product_batch", with_text(right, "_attributes", text))
         assert response.status_code == 400
-        assert "16 levels" in response.json()["message"]
+        assert response.json()["code"] == INVALID_INPUT.code
     assert await contents(dsn) == before
 
 
