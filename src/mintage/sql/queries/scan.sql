@@ -25,8 +25,9 @@ with activated as (
   returning s.unit_id
 ), counted as (
   insert into tally_delta (brand_id, day, metric, mint_batch_id, delta)
-  select $1, ($4 at time zone 'UTC')::date, 'units_activated', $3, 1
+  select $1, ($4 at time zone 'UTC')::date, counted.metric, $3, 1
   from activated
+  cross join (values ('units_activated'), ('units_active')) as counted (metric)
 )
 select unit_id
 from activated
@@ -57,22 +58,31 @@ returning l.mint_batch_id, l.first_unit_no, l.quantity, b.unit_id_low, b.request
 
 -- name: count_lots_activated
 -- role: mintage_resolver
+-- A unit that was revoked before is activated with its lot, and is not active.
 insert into tally_delta (brand_id, day, metric, mint_batch_id, delta)
 select
   $1,
   ($2 at time zone 'UTC')::date,
-  'units_activated',
+  counted.metric,
   lot.mint_batch_id,
-  sum(lot.quantity - (
-    select count(*)
-    from unit_state s
-    where s.brand_id = $1
-      and s.unit_id between lot.unit_id_first and lot.unit_id_last
-      and s.activated_at is not null
-  ))
+  sum(counted.units)
 from unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::integer[])
   as lot (mint_batch_id, unit_id_first, unit_id_last, quantity)
-group by lot.mint_batch_id
+cross join lateral (
+  select
+    count(*) filter (where s.activated_at is not null) as activated,
+    count(*) filter (where s.activated_at is not null or s.revoked_at is not null) as settled
+  from unit_state s
+  where s.brand_id = $1
+    and s.unit_id between lot.unit_id_first and lot.unit_id_last
+) as before
+cross join lateral (
+  values
+    ('units_activated', lot.quantity - before.activated),
+    ('units_active', lot.quantity - before.settled)
+) as counted (metric, units)
+where counted.units <> 0
+group by counted.metric, lot.mint_batch_id
 
 -- name: store_scans
 -- role: mintage_resolver
@@ -100,14 +110,31 @@ with scan as (
   from scan
   where outcome <> 'revoked'
   group by (scanned_at at time zone 'UTC')::date, mint_batch_id
+), seen as (
+  insert into unit_state as u (brand_id, unit_id, first_scanned_at, last_scanned_at, scan_count)
+  select $1, unit_id, min(scanned_at), max(scanned_at), count(*)
+  from scan
+  where unit_id is not null
+  group by unit_id
+  order by unit_id
+  on conflict (brand_id, unit_id) do update
+  set first_scanned_at = least(u.first_scanned_at, excluded.first_scanned_at),
+    last_scanned_at = greatest(u.last_scanned_at, excluded.last_scanned_at),
+    scan_count = u.scan_count + excluded.scan_count
+  returning u.unit_id, u.scan_count
 )
-insert into unit_state as u (brand_id, unit_id, first_scanned_at, last_scanned_at, scan_count)
-select $1, unit_id, min(scanned_at), max(scanned_at), count(*)
-from scan
-where unit_id is not null
-group by unit_id
-order by unit_id
-on conflict (brand_id, unit_id) do update
-set first_scanned_at = least(u.first_scanned_at, excluded.first_scanned_at),
-  last_scanned_at = greatest(u.last_scanned_at, excluded.last_scanned_at),
-  scan_count = u.scan_count + excluded.scan_count
+-- A unit that has no scans but these was not scanned before.
+insert into tally_delta (brand_id, day, metric, mint_batch_id, delta)
+select $1, first.day, 'units_scanned', first.mint_batch_id, count(*)
+from (
+  select
+    seen.scan_count,
+    scan.mint_batch_id,
+    min((scan.scanned_at at time zone 'UTC')::date) as day,
+    count(*) as scans
+  from seen
+  join scan on scan.unit_id = seen.unit_id
+  group by seen.unit_id, seen.scan_count, scan.mint_batch_id
+) as first
+where first.scans = first.scan_count
+group by first.day, first.mint_batch_id
