@@ -76,7 +76,7 @@ async def ask(dsn: str, statement: str) -> Any:
 async def until(is_so: Callable[[], bool]) -> None:
     """Wait for what must come about; the limit is only there to end a test that fails."""
     async with asyncio.timeout(WAIT_LIMIT_S):
-        while not is_so():  # noqa: ASYNC110
+        while not is_so():
             await asyncio.sleep(0.02)
 
 

@@ -1,7 +1,5 @@
 """Whom the server runs as: never root, and nobody's folders are opened for it."""
 
-# ruff: noqa: ASYNC240 -- nothing else runs on these loops
-
 from __future__ import annotations
 
 import os

@@ -1,6 +1,6 @@
 """However the owner ends, the server ends after it, and the next start has all its data."""
 
-# ruff: noqa: ASYNC220, ASYNC240 -- nothing else runs on these loops
+# ruff: noqa: ASYNC220 -- nothing else runs on these loops
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ async def start(
     tests) does without fsync. A server left by a dead Mintage is stopped in order and replaced.
     Raises EmbeddedServerError, a sentence for the operator, when it cannot be.
     """
-    data_dir = Path(os.path.abspath(data_dir))  # noqa: ASYNC240
+    data_dir = Path(os.path.abspath(data_dir))
     lock = _lock_data_dir(data_dir)
     try:
         return await _start_locked(data_dir, lock, bin_dir, settings or {}, durable=durable)
