@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
-from uuid import uuid4
+from uuid import UUID
 
 import jwt
 import pytest
@@ -30,7 +30,8 @@ from mintage.tokens import (
 )
 
 ISSUER = "https://mint.example.com/auth/v1"
-USER, SESSION = uuid4(), uuid4()
+USER = UUID("81a2744a-7336-4c23-af09-1dbcb08f3825")
+SESSION = UUID("6a991a32-b017-4f24-98a4-ce0c176e9434")
 
 
 @pytest.fixture

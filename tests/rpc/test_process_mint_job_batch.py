@@ -158,7 +158,7 @@ async def test_only_the_service_runs_cycles(world: World, caller: str) -> None:
         ("batch_size", "10"),
         ("batch_size", 10.0),
         ("batch_size", True),
-        ("brand_id", str(uuid4())),
+        ("brand_id", "0b2f8f4e-5a39-4f6e-9d0c-2f1f3f1f7a11"),
     ],
 )
 async def test_a_bad_argument_is_named(world: World, argument: str, bad: object) -> None:
