@@ -24,7 +24,7 @@ MODULE_LINES_MAX = 500
 FUNCTION_LINES_MAX = 60
 NAME_WORDS_MIN = 3
 # Written in pieces, so that this file is not found by its own search.
-UNFINISHED = re.compile(r"\b(?:TO" + "DO|FIX" + "ME|X" + "XX)\b")
+UNFINISHED = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|X" r"XX)\b")
 MACHINE_PATHS = re.compile(r"(?<![\w.~}])/(?:wo" + "rk|ro" + "ot|ho" + "me)/")
 REGISTRY_HOSTS = re.compile(
     r"(?:py"
@@ -156,6 +156,22 @@ def test_a_function_has_at_most_sixty_lines() -> None:
         if (node.end_lineno or 0) - node.lineno + 1 > FUNCTION_LINES_MAX
     ]
     assert not long, "split the function: one step of the story each"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found", "passed"),
+    [
+        (UNFINISHED, "# TO" + "DO: later", "XXXX"),
+        (MACHINE_PATHS, '"/ho' + 'me/ann/x"', "https://example.com/ho" + "me/x"),
+        (REGISTRY_HOSTS, "https://py" + "pi.org/simple", "pypi"),
+        (KEYWORD_IN_CAPITALS, "SELECT 1", "select selected"),
+    ],
+)
+def test_the_searches_find_what_they_look_for(
+    pattern: re.Pattern[str], found: str, passed: str
+) -> None:
+    assert pattern.search(found)
+    assert not pattern.search(passed)
 
 
 def test_nothing_is_marked_as_unfinished() -> None:
