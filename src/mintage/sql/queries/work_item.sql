@@ -114,9 +114,28 @@ where kind = $1
   and ref_id = $3
   and lease_epoch = $4
 
--- name: next_runnable_s
--- role: mintage_service
--- Seconds until something of this kind is runnable; null when nothing is queued.
-select extract(epoch from min(greatest(runnable_at, coalesce(lease_until, runnable_at))) - clock_timestamp())::double precision as wait_s
-from work_item
-where kind = $1
+-- name: remove_of_batch
+-- The items of a batch's job and of its open packs, whoever holds them: a claim or a closing is waited for.
+with held as (
+  select kind, ref_id
+  from work_item
+  where brand_id = $1
+    and (
+      (kind = 'mint_job' and ref_id = $2)
+      or (kind = 'payload_pack' and ref_id in (
+        select id
+        from payload_pack
+        where brand_id = $1
+          and mint_batch_id = $3
+          and status in ('pending', 'generating')
+      ))
+    )
+  order by kind, ref_id
+  for update
+)
+delete from work_item
+using held
+where work_item.brand_id = $1
+  and work_item.kind = held.kind
+  and work_item.ref_id = held.ref_id
+returning work_item.ref_id
