@@ -22,11 +22,13 @@ async def own_server(bin_dir: Path | None = None) -> AsyncIterator[str]:
     """A server without our roles, of the packaged PostgreSQL or of `bin_dir`; the superuser's dsn."""
     folder = Path(tempfile.mkdtemp(prefix="mintage-server-", dir=_folder_in_memory()))
     folder.chmod(0o755)
-    server = await embedded.start(folder, bin_dir=bin_dir, durable=False)
     try:
-        yield server.dsn
+        server = await embedded.start(folder, bin_dir=bin_dir, durable=False)
+        try:
+            yield server.dsn
+        finally:
+            await embedded.stop(server)
     finally:
-        await embedded.stop(server)
         shutil.rmtree(folder, ignore_errors=True)
 
 
