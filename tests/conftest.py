@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import asyncpg
+import hypothesis
 import pytest
 import pytest_asyncio
 
@@ -23,6 +24,16 @@ from mintage.settings import Limits
 from tests.support.world import World, build_world
 
 TEMPLATE = "mintage_template"
+
+# The same examples on every machine, however slow it is on its first run.
+hypothesis.settings.register_profile(
+    "mintage",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("mintage")
 
 
 def _scratch_folder() -> Path | None:

@@ -1,8 +1,8 @@
 """The composition root: settings become a running platform, and what runs is stopped in order.
 
 Start: PostgreSQL (embedded, or the one that the settings name) → schema → pool → doors. Stop: requests
-drain, then the scan buffer, then the worker's steps, then the pool, PostgreSQL last. Not here: sub-commands
-(`cli`) and what any door does.
+drain, the worker's steps finish, scans that wait are written; then the pool is closed, PostgreSQL last.
+Not here: sub-commands (`cli`) and what any door does.
 """
 
 from __future__ import annotations

@@ -10,14 +10,15 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import asyncpg
 import click
+import uvloop
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -31,13 +32,15 @@ from mintage.operations.call import SERVICE, SYSTEM
 from mintage.operations.checks import list_brands, load_checks, run_check
 from mintage.perform import perform
 from mintage.rpcs import RPCS
-from mintage.secrets import SecretsError
+from mintage.secrets import SecretsError, load_or_create_secrets
 from mintage.settings import Settings, SettingsError, read_settings
 from mintage.telemetry import configure_logs
+from mintage.tokens import anon_key, service_key
 from mintage.watch import Api, WorkFailed, watch_minting, watch_packs
 
 DEMO_DATA: Final = ".mintage-demo"
 DEMO_PORT: Final = 8080
+Result = TypeVar("Result")
 EXPECTED: Final = (
     DemoFailed,
     EmbeddedServerError,
@@ -147,6 +150,19 @@ def user() -> None:
 def user_set(brand_slug: str, email: str, role: str) -> None:
     """Give somebody a role in a brand; prints a password for a new account."""
     _run(_one_rpc("set_brand_member", {"_email": email, "_role": role}, brand_slug))
+
+
+@cli.group()
+def key() -> None:
+    """Keys to the API."""
+
+
+@key.command("platform")
+def key_platform() -> None:
+    """Print the anon key and the service key, which may do everything in every brand: keep it secret."""
+    secrets = _told(lambda: load_or_create_secrets(_settings().secrets_file))
+    keys = {"anon_key": anon_key(secrets), "service_key": service_key(secrets)}
+    click.echo(json.dumps(keys, indent=2))
 
 
 @cli.group()
@@ -365,10 +381,13 @@ def _free_port(wanted: int) -> int:
 
 
 def _run(command: Coroutine[Any, Any, None]) -> None:
-    try:
-        import uvloop
+    _told(lambda: uvloop.run(command))
 
-        uvloop.run(command)
+
+def _told(work: Callable[[], Result]) -> Result:
+    """Do `work`; what can be expected to go wrong is told in a sentence, exit code 1."""
+    try:
+        return work()
     except EXPECTED as problem:
         if isinstance(problem, click.ClickException):
             raise

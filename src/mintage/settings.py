@@ -44,7 +44,6 @@ class Limits:
     refresh_token_lifetime_s: int = 30 * 86400
     clock_leeway_s: int = 60
     statement_timeout_s: int = 30
-    fold_interval_s: float = 2.0
     resolver_base_url: str = "http://{slug}.localhost"
 
 
@@ -105,12 +104,14 @@ SETTINGS: Final = (
     ),
 )
 
+_NOT_OURS: Final = ("MINTAGE_TEST_", "MINTAGE_BENCH_")
+
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Settings from `environment`. Raises `SettingsError` with what would be right."""
     known = {row.variable for row in SETTINGS}
     for name in sorted(environment):
-        if name.startswith("MINTAGE_") and name not in known:
+        if name.startswith("MINTAGE_") and name not in known and not name.startswith(_NOT_OURS):
             raise SettingsError(f"{name} is no setting of Mintage; docs/settings.md lists them all")
     data_dir = Path(environment.get("MINTAGE_DATA") or "~/.mintage").expanduser().absolute()
     port = _integer(environment, "MINTAGE_PORT", 8080, 0, 65535)
