@@ -16,6 +16,8 @@ from uuid import UUID
 
 import asyncpg
 
+from mintage.db.dsn import read_dsn
+
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
@@ -121,8 +123,10 @@ async def open_database(
     dsn: str, *, connections: int, statement_timeout_s: int, application: str
 ) -> Database:
     """A pool on `dsn`. `statement_cache_size=0` in the URL's query is honoured (PgBouncer)."""
+    target = read_dsn(dsn)
     pool = await asyncpg.create_pool(
-        dsn,
+        target.dsn,
+        statement_cache_size=target.statement_cache_size,
         min_size=1,
         max_size=connections,
         init=_prepare_connection,

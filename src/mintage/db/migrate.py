@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
+from mintage.db.dsn import read_dsn
+
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
 
@@ -146,7 +148,7 @@ def _first_line(error: asyncpg.PostgresError) -> str:
 
 async def _connect(dsn: str) -> Connection:
     # Without a cache of statements, so that a check through PgBouncer works too.
-    connection = await asyncpg.connect(dsn, timeout=10, statement_cache_size=0)
+    connection = await asyncpg.connect(read_dsn(dsn).dsn, timeout=10, statement_cache_size=0)
     try:
         major = connection.get_server_version().major
         if not SERVER_VERSION_MIN <= major <= SERVER_VERSION_MAX:

@@ -14,6 +14,7 @@ from typing import Final
 import asyncpg
 
 from mintage.db.connection import AWAY_ERRORS
+from mintage.db.dsn import read_dsn
 from mintage.errors import UNAVAILABLE, MintageError
 from mintage.operations.call import SYSTEM, Transactions
 from mintage.operations.pack_execution import process_payload_pack
@@ -99,7 +100,7 @@ class Worker:
         """Hold a connection that hears NOTIFY; while there is none, lanes poll."""
         while True:
             try:
-                connection = await asyncpg.connect(self._dsn, timeout=5)
+                connection = await asyncpg.connect(read_dsn(self._dsn).dsn, timeout=5)
                 try:
                     await connection.add_listener(CHANNEL, self._heard)
                     for wake in self._wakes.values():
