@@ -245,7 +245,9 @@ async def test_units_are_of_the_time_of_their_cycle(world: World) -> None:
     units = await units_of(world, submitted)
     tomorrow = moment + timedelta(days=1)
     assert [unit["created_at"] for unit in units] == [moment, moment, tomorrow, tomorrow]
-    tallies = await rows(world, "select day, delta from tally_delta order by day")
+    tallies = await rows(
+        world, "select day, delta from tally_delta where metric = 'units_minted' order by day"
+    )
     assert [(row["day"], row["delta"]) for row in tallies] == [
         (moment.date(), 2),
         (tomorrow.date(), 2),
@@ -364,9 +366,10 @@ async def test_a_finished_job_tells_nothing_more(world: World) -> None:
 async def test_tallies_count_what_each_cycle_made(world: World) -> None:
     submitted = await _submitted(world, 25)
     await drained(world, batch_size=10)
-    deltas = await rows(world, "select * from tally_delta order by id")
+    deltas = await rows(
+        world, "select * from tally_delta where metric = 'units_minted' order by id"
+    )
     assert [delta["delta"] for delta in deltas] == [10, 10, 5]
-    assert {delta["metric"] for delta in deltas} == {"units_minted"}
     assert {delta["mint_batch_id"] for delta in deltas} == {submitted["mint_batch_id"]}
 
 

@@ -6,6 +6,8 @@ requests in `…_again`, races in `tests/concurrency`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,6 +16,8 @@ import pytest
 from mintage.errors import FORBIDDEN, NOT_AUTHENTICATED
 from mintage.operations.arguments import SubmitMintRequest, parse_arguments
 from mintage.operations.mint_submission import submit_mint_request_with_head_start
+from mintage.rules import draws, serials, unit_ids
+from mintage.rules.draws import RandomBytes
 from mintage.rules.serials import ALPHABET
 from tests.support.minting import (
     allocated,
@@ -382,20 +386,37 @@ async def test_each_batch_of_a_brand_has_a_prefix_and_an_id_head_of_its_own(worl
     assert len({batch["unit_id_low"] for batch in batches}) == 20
 
 
-async def test_a_taken_draw_is_drawn_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_prefix_that_the_brand_has_is_drawn_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     product_id = await world.product()
-    first = await batch_of(world, await world.submit(product_id))
-    drawn = iter([first["serial_prefix"], "Z0000", "Z0001"])
-    monkeypatch.setattr("mintage.operations.mint_submission.draw_prefix", lambda _: next(drawn))
-    second = await batch_of(world, await world.submit(product_id))
-    lows = iter([second["unit_id_low"], UUID(int=first["unit_id_low"].int + (1 << 80))])
-    monkeypatch.setattr(
-        "mintage.operations.mint_submission.draw_unit_id_low", lambda *_: next(lows)
-    )
-    monkeypatch.setattr("mintage.operations.mint_submission.draw_prefix", lambda _: "Z0001")
-    third = await batch_of(world, await world.submit(product_id))
-    assert (second["serial_prefix"], third["serial_prefix"]) == ("Z0000", "Z0001")
-    assert (await counts(world))["mint_job"] == 3
+    drawn = iter(["0000", "0000", "0000", "0001"])
+    monkeypatch.setattr(serials, "draw_below", lambda *_: 0)
+    monkeypatch.setattr(serials, "_draw_characters", lambda *_: next(drawn))
+    batches = [await batch_of(world, await world.submit(product_id)) for _ in range(2)]
+    assert [batch["serial_prefix"] for batch in batches] == ["A0000", "A0001"]
+    assert (await counts(world))["mint_job"] == 2
+
+
+async def test_an_id_head_that_the_brand_has_is_drawn_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    product_id = await world.product()
+    moment = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    world = world.with_platform(replace(world.platform, pinned_now=moment))
+    tags = iter([5] * 12)
+
+    def draw_below(bound: int, random_bytes: RandomBytes) -> int:
+        drawn = draws.draw_below(bound, random_bytes)
+        return next(tags, drawn) if bound == 2**unit_ids.TAG_BITS else drawn
+
+    monkeypatch.setattr(unit_ids, "draw_below", draw_below)
+    batches = [await batch_of(world, await world.submit(product_id)) for _ in range(2)]
+    heads = [batch["unit_id_low"].int >> 64 for batch in batches]
+    assert heads[0] & 0xFFF == 5
+    assert heads[0] != heads[1]
+    assert heads[0] >> 16 == heads[1] >> 16 == int(moment.timestamp() * 1000)
+    assert next(tags, None) is None
 
 
 async def test_the_scheduler_leaves_a_kicked_job_to_its_kick_for_a_moment(world: World) -> None:
