@@ -8,22 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final, Literal
 
 from mintage.operations import (
     arguments,
+    arguments_minting,
     brands,
     exports,
     hosts,
     identifiers,
+    kpis,
     members,
     mint_batches,
     mint_events,
     mint_execution,
+    mint_lifecycle,
+    mint_preflight,
     mint_submission,
     mint_units,
     product_batches,
     products,
+    unit_revocation,
 )
 from mintage.operations.call import Answer
 from mintage.rules.roles import Action
@@ -34,7 +40,10 @@ Audience = Literal["brand", "caller", "service"]
 
 @dataclass(frozen=True, slots=True)
 class Rpc:
-    """One row. `opens_transactions`: the function is given `Transactions` rather than a `Call`."""
+    """One row. `opens_transactions`: the function is given `Transactions` rather than a `Call`.
+
+    `deprecated_since`: the day from which answers say so (RFC 9745).
+    """
 
     function: Callable[[Any, Any], Awaitable[Answer]]
     arguments: type[arguments.Arguments]
@@ -42,15 +51,27 @@ class Rpc:
     is_read_only: bool = False
     audience: Audience = "brand"
     opens_transactions: bool = False
+    deprecated_since: date | None = None
 
     @property
     def name(self) -> str:
         return self.function.__name__
 
+    @property
+    def is_deprecated(self) -> bool:
+        return self.deprecated_since is not None
+
 
 _ROWS: Final = (
     # Minting
     Rpc(mint_submission.submit_mint_request, arguments.SubmitMintRequest, "mint:write"),
+    Rpc(mint_preflight.preflight_mint_batch, arguments_minting.PreflightMintBatch, "mint:write"),
+    Rpc(
+        mint_preflight.create_mint_batch_from_job,
+        arguments_minting.CreateMintBatchFromJob,
+        "mint:write",
+        deprecated_since=date(2026, 11, 24),
+    ),
     Rpc(
         mint_execution.process_mint_job_batch,
         arguments.ProcessMintJobBatch,
@@ -58,6 +79,9 @@ _ROWS: Final = (
         audience="service",
         opens_transactions=True,
     ),
+    Rpc(mint_lifecycle.set_mint_batch_status, arguments_minting.SetMintBatchStatus, "mint:write"),
+    Rpc(mint_lifecycle.retry_mint_job, arguments_minting.RetryMintJob, "mint:write"),
+    Rpc(unit_revocation.revoke_mint_units, arguments_minting.RevokeMintUnits, "mint:write"),
     Rpc(mint_batches.list_mint_batches, arguments.ListMintBatches, "mint:read", is_read_only=True),
     Rpc(
         mint_batches.get_mint_batch_by_id,
@@ -67,6 +91,7 @@ _ROWS: Final = (
     ),
     Rpc(mint_units.list_mint_units, arguments.ListMintUnits, "mint:read", is_read_only=True),
     Rpc(mint_events.list_mint_events, arguments.ListMintEvents, "mint:read", is_read_only=True),
+    Rpc(kpis.get_mint_kpis, arguments_minting.GetMintKpis, "mint:read", is_read_only=True),
     # Exports
     Rpc(exports.request_payload_packs, arguments.RequestPayloadPacks, "exports:write"),
     Rpc(exports.list_payload_packs, arguments.ListPayloadPacks, "mint:read", is_read_only=True),

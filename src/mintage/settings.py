@@ -44,6 +44,7 @@ class Limits:
     refresh_token_lifetime_s: int = 30 * 86400
     clock_leeway_s: int = 60
     statement_timeout_s: int = 30
+    preflight_kept_days: int = 30
     resolver_base_url: str = "http://{slug}.localhost"
 
 

@@ -27,14 +27,21 @@ DIGEST = "select count(*) as rows, coalesce(sum(hashtextextended(there::text, 0)
 
 @dataclass(frozen=True)
 class Things:
-    """One of everything that an id argument can name, in one brand: `_product_id` → `product_id`."""
+    """One of everything that an id argument can name, in one brand: `_product_id` → `product_id`.
+
+    Besides: a preflight, and a job that has FAILED.
+    """
 
     product_id: UUID
     product_batch_id: UUID
+    batch_id: UUID
     mint_job_id: UUID
     mint_batch_id: UUID
     mint_lot_id: UUID
+    unit_ids: UUID
     export_group_id: UUID
+    preflight_id: UUID
+    failed_job_id: UUID
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,8 @@ class Stage:
         given = dict(raw)
         if RPCS[rpc].audience == "brand":
             given = {"_brand_id": str(self.world.brand_id)} | given
+        if rpc == "retry_mint_job":
+            await _fail(self.world, self.mine.failed_job_id)
         platform = self.world.platform
         return dict(await perform(platform, self.caller(caller), RPCS[rpc], given, "contract"))
 
@@ -98,6 +107,27 @@ MOMENTS = {"from": "2020-01-31T12:00:00Z", "to": "2099-01-31T12:00:00+01:00"}
 
 EXAMPLES: dict[str, Callable[[Things, int], list[Raw]]] = {
     "submit_mint_request": _submit,
+    "preflight_mint_batch": lambda mine, n: [
+        {
+            "_product_id": str(mine.product_id),
+            "_batch_id": str(mine.product_batch_id),
+            "_requested_quantity": 2,
+            "_idempotency_key": f"preflight-{n}",
+        }
+    ],
+    "create_mint_batch_from_job": lambda mine, n: [{"_mint_job_id": str(mine.preflight_id)}],
+    "set_mint_batch_status": lambda mine, n: [
+        {
+            "_mint_batch_id": str(mine.mint_batch_id),
+            "_status": "exported",
+            "_reason": "sent to the printer",
+        }
+    ],
+    "retry_mint_job": lambda mine, n: [{"_mint_job_id": str(mine.failed_job_id)}],
+    "revoke_mint_units": lambda mine, n: [
+        {"_unit_ids": [str(mine.unit_ids)], "_reason": "stolen labels"}
+    ],
+    "get_mint_kpis": lambda mine, n: [{}],
     "process_mint_job_batch": lambda mine, n: [
         {"_mint_job_id": str(mine.mint_job_id), "_batch_size": 10}
     ],
@@ -199,14 +229,46 @@ async def _things(world: World, caller: str) -> Things:
     packs = await world.rpc(
         "request_payload_packs", caller, mint_batch_id=submitted["mint_batch_id"]
     )
+    units = await world.rpc("list_mint_units", caller, mint_batch_id=submitted["mint_batch_id"])
+    preflight = await world.rpc(
+        "preflight_mint_batch", caller, product_id=product_id, requested_quantity=3
+    )
+    failed = await world.rpc(
+        "submit_mint_request",
+        caller,
+        product_id=product_id,
+        requested_quantity=2,
+        identity_mode="serial",
+        activation_mode="first_scan",
+    )
+    await _fail(world, failed["mint_job_id"])
     return Things(
         product_id=product_id,
         product_batch_id=product_batch["product_batch"]["id"],
+        batch_id=product_batch["product_batch"]["id"],
         mint_job_id=submitted["mint_job_id"],
         mint_batch_id=submitted["mint_batch_id"],
         mint_lot_id=batch["batch"]["lots"][0]["id"],
+        unit_ids=units["units"][0]["id"],
         export_group_id=packs["export_group_id"],
+        preflight_id=preflight["id"],
+        failed_job_id=failed["mint_job_id"],
     )
+
+
+async def _fail(world: World, mint_job_id: UUID) -> None:
+    """Have a job FAILED that has run in vain, and so often as it is retried."""
+    async with world.platform.database.pool.acquire() as connection:
+        failed = await connection.execute(
+            "update mint_job set status = 'FAILED', last_error = 'INTERNAL', finished_at = now() "
+            "where id = $1 and status <> 'FAILED'",
+            mint_job_id,
+        )
+        if failed == "UPDATE 1":
+            await connection.execute(
+                "update mint_batch set status = 'failed' where mint_job_id = $1", mint_job_id
+            )
+            await connection.execute("delete from work_item where ref_id = $1", mint_job_id)
 
 
 async def _keys(world: World) -> dict[str, Caller]:

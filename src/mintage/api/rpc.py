@@ -7,6 +7,7 @@ object 400; then `perform` goes on. Not here: any decision about an RPC.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, time
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -56,7 +57,15 @@ async def call_rpc(door: Door, request: Request) -> Response:
             raise refusal or MintageError(RPC_NOT_FOUND)
         raw = await _raw_arguments(request, rpc, body, limits)
         answer = await perform(door.platform, caller, rpc, raw, request_id_of(request))
-        return json_response(answer)
+        return json_response(answer, headers=_deprecation(rpc))
+
+
+def _deprecation(rpc: Rpc) -> dict[str, str]:
+    """The header of a deprecated RPC's answers: since when, in seconds of 1970 (RFC 9745)."""
+    if rpc.deprecated_since is None:
+        return {}
+    since = datetime.combine(rpc.deprecated_since, time(), UTC)
+    return {"deprecation": f"@{since.timestamp():.0f}"}
 
 
 def _bytes_max(rpc: Rpc | None, limits: Limits) -> int:

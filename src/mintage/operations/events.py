@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -17,6 +17,7 @@ from mintage.operations.call import Call
 from mintage.rules.lifecycle import EventType
 
 _INSERT_EVENT: Final = query("mint_event", "insert_event")
+_INSERT_EVENTS: Final = query("mint_event", "insert_events")
 _COUNTER_BITS: Final = 32
 _RANDOM_BITS: Final = 42
 
@@ -47,6 +48,23 @@ async def record_event(
         call.caller.id,
         payload,
         call.now,
+    )
+
+
+async def record_events(
+    call: Call, event_type: EventType, rows: Sequence[tuple[UUID, Mapping[str, object]]]
+) -> None:
+    """Write one event of `event_type` for each `(mint_batch_id, payload)`, in that order."""
+    await call.connection.execute(
+        _INSERT_EVENTS,
+        call.brand_id,
+        event_type,
+        call.actor_type,
+        call.caller.id,
+        call.now,
+        [event_id(call.now) for _ in rows],
+        [mint_batch_id for mint_batch_id, _ in rows],
+        [payload for _, payload in rows],
     )
 
 

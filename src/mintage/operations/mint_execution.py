@@ -26,6 +26,7 @@ from mintage.operations.arguments import ProcessMintJobBatch
 from mintage.operations.call import Answer, Call, Transactions
 from mintage.operations.events import event_id, record_event
 from mintage.operations.mint_chunks import ChunkPlan, build_chunk, read_brought_serials
+from mintage.operations.tallies import Delta, add_deltas
 from mintage.rules.lifecycle import EventType, JobError
 from mintage.telemetry import logger
 
@@ -342,10 +343,24 @@ async def _overtaken(call: Call, claim: Claim) -> Answer:
 
 async def _fail_job(call: Call, job_id: UUID, code: JobError, attempts: int) -> None:
     """FAILED: the units stay, what was not minted is given back to the production batch."""
-    await call.connection.execute(_FAIL_JOB, call.brand_id, job_id, attempts, code, call.now)
+    job = await call.connection.fetchrow(_FAIL_JOB, call.brand_id, job_id, attempts, code, call.now)
     batch = await call.connection.fetchrow(_FAIL_BATCH, call.brand_id, job_id, call.now)
-    if batch is None:
+    if job is None or batch is None:
         raise LookupError("a running job without a running batch")
+    await add_deltas(
+        call,
+        [
+            Delta("jobs_queued", -1 if job["status_before"] == "QUEUED" else 0, batch["id"]),
+            Delta("jobs_failed", 1, batch["id"]),
+            Delta("batches_in_progress", -1, batch["id"]),
+            Delta("batches_failed", 1, batch["id"]),
+            Delta(
+                "units_requested",
+                batch["minted_quantity"] - batch["requested_quantity"],
+                batch["id"],
+            ),
+        ],
+    )
     await record_event(
         call,
         "mint_job_failed",
@@ -383,7 +398,8 @@ async def _state(call: Call, job_id: UUID) -> Answer:
         raise not_found("mint job")
     if row["status"] == "FAILED":
         return _failed_answer("FAILED", row["attempts"], row["last_error"] or "INTERNAL", done=True)
-    is_done = row["status"] == "COMPLETED"
+    # A preflight that was not made a batch of is nothing to run, and nothing to wait for.
+    is_done = row["status"] in {"COMPLETED", "PREFLIGHTED"}
     minted, requested = row["minted_quantity"] or 0, row["requested_quantity"] or 0
     answer: dict[str, object] = {
         "ok": True,

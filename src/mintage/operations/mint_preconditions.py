@@ -1,30 +1,33 @@
 """May this be minted? All reasons that block a request, at once, in the spec's order (SPEC §3).
 
 Submit and preflight ask here. Not here: the guarded counter that decides between racing submits
-(`mint_submission`), and whether brought serials are new.
+(`mint_creation`), and whether brought serials are new.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 from mintage.db.queries import query
-from mintage.operations.call import BlockingReason, Call
+from mintage.operations.call import BlockingReason, Call, Refused
 from mintage.rules.gs1 import lot_code_problem
+from mintage.rules.lifecycle import ActivationMode, IdentityMode
 
 _PRECONDITIONS: Final = query("mint_job", "preconditions")
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What is to be minted. `needs_lot_from_batch_number`: batch mode without lots of its own."""
+    """What is to be minted. `identity_mode` None: the brand's default. `has_lots`: lots of its own."""
 
     product_id: UUID
     product_batch_id: UUID | None
     quantity: int | None
-    needs_lot_from_batch_number: bool
+    identity_mode: IdentityMode | None
+    has_lots: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,8 @@ class Preconditions:
     gtin14: str | None
     batch_number: str | None
     strata: int | None
+    default_identity_mode: IdentityMode
+    default_activation_mode: ActivationMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +85,28 @@ async def check_preconditions(call: Call, ask: Ask) -> Preconditions:
             )
             reasons += _product_batch_reasons(ask, product_batch)
             reasons += _quantity_reasons(ask, product_batch)
-            reasons += _batch_number_reasons(ask, product_batch)
+            mode = ask.identity_mode or row["default_identity_mode"]
+            if mode == "batch" and not ask.has_lots:
+                reasons += _batch_number_reasons(product_batch)
     return Preconditions(
         tuple(reasons),
         row["gtin14"],
         product_batch.batch_number if product_batch else None,
         row["strata"],
+        row["default_identity_mode"],
+        row["default_activation_mode"],
+    )
+
+
+def blocked(ask: Ask, reasons: Sequence[BlockingReason]) -> Refused:
+    """The refusal of a request to mint, with all `reasons`."""
+    return Refused(
+        {
+            "ok": False,
+            "blocking_reasons": [reason.as_answer() for reason in reasons],
+            "product_id": ask.product_id,
+            "product_batch_id": ask.product_batch_id,
+        }
     )
 
 
@@ -149,9 +170,9 @@ def _quantity_reasons(ask: Ask, product_batch: _ProductBatch) -> list[BlockingRe
     return []
 
 
-def _batch_number_reasons(ask: Ask, product_batch: _ProductBatch) -> list[BlockingReason]:
+def _batch_number_reasons(product_batch: _ProductBatch) -> list[BlockingReason]:
     problem = lot_code_problem(product_batch.batch_number)
-    if problem is None or not ask.needs_lot_from_batch_number:
+    if problem is None:
         return []
     return [
         BlockingReason(

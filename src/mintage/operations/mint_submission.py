@@ -1,51 +1,43 @@
 """submit_mint_request: one transaction makes the job, the batch, its lots and registered serials, or nothing.
 
-Not here: making units (`mint_execution`), and what blocks a request (`mint_preconditions`).
+Not here: the rows of a job and its batch (`mint_creation`), making units (`mint_execution`), and what
+blocks a request (`mint_preconditions`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
-import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-import asyncpg
-
 from mintage.db.queries import query
-from mintage.errors import IDEMPOTENCY_CONFLICT, ArgumentProblem, MintageError, invalid_input
-from mintage.operations.arguments import LotArgument, SubmitMintRequest
+from mintage.errors import ArgumentProblem, invalid_input
+from mintage.operations.arguments import SubmitMintRequest
 from mintage.operations.call import Answer, BlockingReason, Call, Refused, TryAgain
-from mintage.operations.events import record_event
-from mintage.operations.mint_preconditions import Ask, Preconditions, check_preconditions
+from mintage.operations.idempotency import KeyedRequest, find_earlier
+from mintage.operations.mint_creation import (
+    MintOrder,
+    insert_batch,
+    insert_job,
+    queue_job,
+    record_request,
+    take_quantity,
+)
+from mintage.operations.mint_preconditions import (
+    Ask,
+    Preconditions,
+    blocked,
+    check_preconditions,
+)
 from mintage.rules.gs1 import lot_code_problem
-from mintage.rules.serials import draw_lot_code, draw_prefix, first_bad_serials, first_duplicates
-from mintage.rules.unit_ids import draw_unit_id_low
+from mintage.rules.serials import first_bad_serials, first_duplicates
 
-OPERATION: Final = "submit_mint_request"
 _NAMED_SERIALS_MAX: Final = 100
 _SERIALS_A_STATEMENT: Final = 20_000
-_FIND: Final = query("mint_job", "find_by_idempotency_key")
-_INSERT_JOB: Final = query("mint_job", "insert")
-_TAKE_QUANTITY: Final = query("mint_job", "take_quantity")
-_INSERT_BATCH: Final = query("mint_batch", "insert")
-_INSERT_LOTS: Final = query("mint_batch", "insert_lots")
 _TAKEN_SERIALS: Final = query("mint_batch", "taken_serials")
 _REGISTER_SERIALS: Final = query("mint_batch", "register_serials")
-_ENQUEUE: Final = query("work_item", "enqueue")
-_WAKE: Final = query("work_item", "wake")
-_REDRAWN_KEYS: Final = {"mint_batch_unit_id_low", "mint_batch_serial_prefix"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Lot:
-    lot_code: str
-    quantity: int
-    first_unit_no: int
 
 
 async def submit_mint_request(call: Call, arguments: SubmitMintRequest) -> Answer:
@@ -66,46 +58,40 @@ async def _submit(call: Call, arguments: SubmitMintRequest, *, head_start_s: flo
     problems = _lot_problems(call, arguments) + await _serial_problems(arguments)
     if problems:
         raise invalid_input(problems)
-    normalised = _normalised(arguments)
-    digest = hashlib.sha256(json.dumps(normalised, sort_keys=True).encode()).digest()
-    earlier = await _earlier(call, arguments.idempotency_key, normalised, digest)
+    request = _request(arguments)
+    earlier = await _earlier(call, request)
     if earlier is not None:
         return earlier
     try:
         preconditions = await _unblocked(call, arguments)
     except Refused:
         # What blocks may be the first submit with this key, committed since it was looked for.
-        earlier = await _earlier(call, arguments.idempotency_key, normalised, digest)
+        earlier = await _earlier(call, request)
         if earlier is None:
             raise
         return earlier
-    job_id = await _insert_job(call, arguments, normalised, digest)
+    order = _order(arguments)
+    job_id = await insert_job(
+        call,
+        request,
+        "QUEUED",
+        product_id=order.product_id,
+        product_batch_id=order.product_batch_id,
+        requested_quantity=order.requested_quantity,
+        identity_mode=order.identity_mode,
+        activation_mode=order.activation_mode,
+    )
     if job_id is None:
         # Another submit with this key came first: it has committed, for the insert waited for it.
-        earlier = await _earlier(call, arguments.idempotency_key, normalised, digest)
+        earlier = await _earlier(call, request)
         if earlier is None:
             raise TryAgain
         return earlier
-    batch_id = await _insert_batch(call, arguments, preconditions, job_id)
+    batch_id = await insert_batch(call, order, preconditions, job_id, "queued")
     await _register_serials(call, arguments, batch_id)
-    await record_event(
-        call,
-        "mint_requested",
-        payload={
-            "requested_quantity": arguments.requested_quantity,
-            "identity_mode": arguments.identity_mode,
-            "activation_mode": arguments.activation_mode,
-            "product_id": str(arguments.product_id),
-            "product_batch_id": str(arguments.product_batch_id)
-            if arguments.product_batch_id
-            else None,
-        },
-        mint_job_id=job_id,
-        mint_batch_id=batch_id,
-    )
-    await call.connection.execute(_ENQUEUE, "mint_job", call.brand_id, job_id, head_start_s)
-    await call.connection.execute(_WAKE, "mint_job")
-    await _take_quantity(call, arguments)
+    await record_request(call, order, job_id, batch_id)
+    await queue_job(call, job_id, head_start_s=head_start_s)
+    await _take_quantity(call, order)
     return _answer(job_id, batch_id, "QUEUED", is_duplicate=False)
 
 
@@ -117,6 +103,25 @@ def _answer(job_id: UUID, batch_id: UUID, status: str, *, is_duplicate: bool) ->
         "status": status,
         "is_duplicate": is_duplicate,
     }
+
+
+async def _earlier(call: Call, request: KeyedRequest) -> Answer | None:
+    row = await find_earlier(call, request)
+    if row is None:
+        return None
+    return _answer(row["id"], row["mint_batch_id"], row["status"], is_duplicate=True)
+
+
+def _order(arguments: SubmitMintRequest) -> MintOrder:
+    return MintOrder(
+        arguments.product_id,
+        arguments.product_batch_id,
+        arguments.requested_quantity,
+        arguments.identity_mode,
+        arguments.activation_mode,
+        arguments.lots,
+        has_brought_serials=arguments.serials is not None,
+    )
 
 
 def _lot_problems(call: Call, arguments: SubmitMintRequest) -> list[ArgumentProblem]:
@@ -179,40 +184,20 @@ def _bad_serials(serials: Sequence[str]) -> list[ArgumentProblem]:
     ]
 
 
-def _normalised(arguments: SubmitMintRequest) -> dict[str, object]:
-    """The arguments as one idempotency key stands for them; a million serials as their digest."""
+def _request(arguments: SubmitMintRequest) -> KeyedRequest:
+    """The request as its idempotency key stands for it; a million serials as their digest."""
     serials = arguments.serials
-    return {
+    product_batch_id = arguments.product_batch_id
+    normalised = {
         "_product_id": str(arguments.product_id),
-        "_product_batch_id": str(arguments.product_batch_id)
-        if arguments.product_batch_id
-        else None,
+        "_product_batch_id": str(product_batch_id) if product_batch_id else None,
         "_requested_quantity": arguments.requested_quantity,
         "_identity_mode": arguments.identity_mode,
         "_activation_mode": arguments.activation_mode,
         "_lots": [[lot.lot_code, lot.qty] for lot in arguments.lots] if arguments.lots else None,
         "_serials": hashlib.sha256("\n".join(serials).encode()).hexdigest() if serials else None,
     }
-
-
-async def _earlier(
-    call: Call, key: str | None, normalised: Mapping[str, object], digest: bytes
-) -> Answer | None:
-    if key is None:
-        return None
-    row = await call.connection.fetchrow(_FIND, call.brand_id, OPERATION, key)
-    if row is None:
-        return None
-    if row["arguments_sha256"] != digest:
-        fields = ", ".join(
-            name for name, value in normalised.items() if row["arguments"].get(name) != value
-        )
-        raise MintageError(
-            IDEMPOTENCY_CONFLICT,
-            message=IDEMPOTENCY_CONFLICT.sentence.format(fields=fields),
-            hint="use a new idempotency key for another request",
-        )
-    return _answer(row["id"], row["mint_batch_id"], row["status"], is_duplicate=True)
+    return KeyedRequest("submit_mint_request", arguments.idempotency_key, normalised)
 
 
 async def _unblocked(call: Call, arguments: SubmitMintRequest) -> Preconditions:
@@ -221,20 +206,14 @@ async def _unblocked(call: Call, arguments: SubmitMintRequest) -> Preconditions:
         arguments.product_id,
         arguments.product_batch_id,
         arguments.requested_quantity,
-        needs_lot_from_batch_number=arguments.identity_mode == "batch" and arguments.lots is None,
+        arguments.identity_mode,
+        has_lots=arguments.lots is not None,
     )
     preconditions = await check_preconditions(call, ask)
     taken = await _taken_serials(call, arguments.serials or ())
     reasons = [*preconditions.reasons, *([taken] if taken else [])]
     if reasons:
-        raise Refused(
-            {
-                "ok": False,
-                "blocking_reasons": [reason.as_answer() for reason in reasons],
-                "product_id": arguments.product_id,
-                "product_batch_id": arguments.product_batch_id,
-            }
-        )
+        raise blocked(ask, reasons)
     return preconditions
 
 
@@ -258,91 +237,6 @@ async def _taken_serials(call: Call, serials: Sequence[str]) -> BlockingReason |
     )
 
 
-async def _insert_job(
-    call: Call, arguments: SubmitMintRequest, normalised: Mapping[str, object], digest: bytes
-) -> UUID | None:
-    inserted: UUID | None = await call.connection.fetchval(
-        _INSERT_JOB,
-        call.brand_id,
-        call.new_id(),
-        OPERATION,
-        arguments.idempotency_key,
-        normalised,
-        digest,
-        "QUEUED",
-        arguments.product_id,
-        arguments.product_batch_id,
-        arguments.requested_quantity,
-        arguments.identity_mode,
-        arguments.activation_mode,
-        call.caller.id,
-        call.actor_type,
-        call.now,
-    )
-    return inserted
-
-
-async def _insert_batch(
-    call: Call, arguments: SubmitMintRequest, preconditions: Preconditions, job_id: UUID
-) -> UUID:
-    batch_id = call.new_id()
-    is_generated = arguments.identity_mode == "serial" and arguments.serials is None
-    quantity = arguments.requested_quantity
-    try:
-        await call.connection.execute(
-            _INSERT_BATCH,
-            call.brand_id,
-            batch_id,
-            job_id,
-            arguments.product_id,
-            arguments.product_batch_id,
-            arguments.identity_mode,
-            arguments.activation_mode,
-            "queued",
-            preconditions.gtin14,
-            quantity,
-            quantity if arguments.product_batch_id is not None else 0,
-            draw_unit_id_low(int(call.now.timestamp() * 1000), os.urandom),
-            draw_prefix(os.urandom) if is_generated else None,
-            max(preconditions.strata or quantity, quantity) if is_generated else None,
-            arguments.serials is not None,
-            call.caller.id,
-            call.actor_type,
-            call.now,
-        )
-    except asyncpg.UniqueViolationError as error:
-        if error.constraint_name in _REDRAWN_KEYS:
-            raise TryAgain from None
-        raise
-    if arguments.identity_mode == "batch":
-        lots = _lots(arguments.lots, quantity, preconditions.batch_number)
-        await call.connection.execute(
-            _INSERT_LOTS,
-            call.brand_id,
-            batch_id,
-            preconditions.gtin14,
-            [call.new_id() for _ in lots],
-            list(range(1, len(lots) + 1)),
-            [lot.lot_code for lot in lots],
-            [lot.quantity for lot in lots],
-            [lot.first_unit_no for lot in lots],
-        )
-    return batch_id
-
-
-def _lots(
-    asked: Sequence[LotArgument] | None, quantity: int, batch_number: str | None
-) -> list[_Lot]:
-    if asked is None:
-        return [_Lot(batch_number or draw_lot_code(os.urandom), quantity, 0)]
-    lots = []
-    first_unit_no = 0
-    for lot in asked:
-        lots.append(_Lot(lot.lot_code, lot.qty, first_unit_no))
-        first_unit_no += lot.qty
-    return lots
-
-
 async def _register_serials(call: Call, arguments: SubmitMintRequest, batch_id: UUID) -> None:
     """Registered in order of the serial, so that racing submits wait for each other and never deadlock."""
     serials = arguments.serials
@@ -363,16 +257,5 @@ async def _register_serials(call: Call, arguments: SubmitMintRequest, batch_id: 
             raise TryAgain
 
 
-async def _take_quantity(call: Call, arguments: SubmitMintRequest) -> None:
-    if arguments.product_batch_id is None:
-        return
-    taken = await call.connection.fetchval(
-        _TAKE_QUANTITY,
-        call.brand_id,
-        arguments.product_batch_id,
-        arguments.requested_quantity,
-        call.now,
-    )
-    if taken is None:
-        # A racing submit took it, or the production batch was changed, since it was looked at.
-        raise TryAgain
+async def _take_quantity(call: Call, order: MintOrder) -> None:
+    await take_quantity(call, order.product_batch_id, order.requested_quantity)

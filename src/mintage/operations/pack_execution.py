@@ -23,6 +23,7 @@ from mintage.db.queries import query
 from mintage.operations.call import SYSTEM, Call, Transactions
 from mintage.operations.events import record_event
 from mintage.operations.exports import KIND
+from mintage.operations.tallies import Delta, add_deltas
 from mintage.operations.unit_rows import BatchFacts, SliceIncomplete, read_unit_rows
 from mintage.packs.formats import FORMATS
 from mintage.packs.rows import UnitRow
@@ -202,6 +203,7 @@ async def _close(
         )
         if pack is None:
             raise LookupError("a leased pack that is not being generated")
+        await add_deltas(call, [Delta("packs_completed", 1, pack["mint_batch_id"])])
         await _record(
             call,
             "payload_pack_completed",

@@ -1,4 +1,5 @@
 -- name: batch
+-- Its status holds until the end of the transaction: what is voided gets no new packs.
 select
   id,
   product_id,
@@ -8,6 +9,7 @@ select
 from mint_batch
 where brand_id = $1
   and id = $2
+for share
 
 -- name: insert_group
 insert into export_group (
@@ -156,6 +158,28 @@ where brand_id = $1
   and id = $2
   and status in ('pending', 'generating')
 returning id, export_group_id, mint_batch_id, pack_index, pack_count
+
+-- name: fail_packs_of_batch
+-- All that are open, and with them their groups.
+with packs as (
+  update payload_pack
+  set status = 'failed',
+    error = $3
+  where brand_id = $1
+    and mint_batch_id = $2
+    and status in ('pending', 'generating')
+  returning id, export_group_id, pack_index, pack_count
+),
+groups as (
+  update export_group
+  set status = 'failed'
+  where brand_id = $1
+    and mint_batch_id = $2
+    and status in ('pending', 'generating')
+)
+select id, export_group_id, pack_index, pack_count
+from packs
+order by export_group_id, pack_index, id
 
 -- name: put_pack_back
 -- role: mintage_service

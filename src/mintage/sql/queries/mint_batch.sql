@@ -121,3 +121,65 @@ join mint_job as job on job.brand_id = batch.brand_id and job.id = batch.mint_jo
 left join product on product.brand_id = batch.brand_id and product.id = batch.product_id
 where batch.brand_id = $1
   and batch.id = $2
+
+-- name: of_job
+select id, status
+from mint_batch
+where brand_id = $1
+  and mint_job_id = $2
+
+-- name: lock
+select
+  id, mint_job_id, product_batch_id, status, requested_quantity, minted_quantity, allocated_quantity
+from mint_batch
+where brand_id = $1
+  and id = $2
+for no key update
+
+-- name: job_of
+select mint_job_id, status
+from mint_batch
+where brand_id = $1
+  and id = $2
+
+-- name: advance
+update mint_batch
+set status = $4,
+  updated_at = $5
+where brand_id = $1
+  and id = $2
+  and status = $3
+
+-- name: void
+update mint_batch
+set status = 'voided',
+  allocated_quantity = 0,
+  updated_at = $4,
+  voided_at = $4
+where brand_id = $1
+  and id = $2
+  and status = $3
+
+-- name: retry
+-- The whole of the quantity is taken again of a production batch.
+with before as (
+  select id, allocated_quantity
+  from mint_batch
+  where brand_id = $1
+    and mint_job_id = $2
+    and status = 'failed'
+  for update
+)
+update mint_batch
+set status = 'queued',
+  allocated_quantity = case when mint_batch.product_batch_id is null then 0 else mint_batch.requested_quantity end,
+  updated_at = $3
+from before
+where mint_batch.brand_id = $1
+  and mint_batch.id = before.id
+returning
+  mint_batch.id,
+  mint_batch.product_batch_id,
+  mint_batch.requested_quantity,
+  mint_batch.minted_quantity,
+  mint_batch.allocated_quantity - before.allocated_quantity as taken_again

@@ -4,8 +4,16 @@ insert into mint_event (
 )
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 
+-- name: insert_events
+-- Events of one type; rows told by their batch and payload.
+insert into mint_event (
+  brand_id, id, mint_job_id, mint_batch_id, event_type, actor_type, actor_id, payload, created_at
+)
+select $1, told.id, null, told.mint_batch_id, $2, $3, $4, told.payload, $5
+from unnest($6::uuid[], $7::uuid[], $8::jsonb[]) as told (id, mint_batch_id, payload)
+
 -- name: list_newest
-select *
+select id, brand_id, mint_job_id, mint_batch_id, event_type, actor_type, actor_id, payload, created_at
 from mint_event
 where brand_id = $1
   and created_at >= $2
@@ -14,7 +22,7 @@ order by created_at desc, id desc
 limit $5
 
 -- name: list_by_batch
-select *
+select id, brand_id, mint_job_id, mint_batch_id, event_type, actor_type, actor_id, payload, created_at
 from mint_event
 where brand_id = $1
   and created_at >= $2
@@ -26,7 +34,7 @@ order by created_at desc, id desc
 limit $5
 
 -- name: list_by_job
-select *
+select id, brand_id, mint_job_id, mint_batch_id, event_type, actor_type, actor_id, payload, created_at
 from mint_event
 where brand_id = $1
   and created_at >= $2
@@ -37,7 +45,7 @@ order by created_at desc, id desc
 limit $5
 
 -- name: list_by_type
-select *
+select id, brand_id, mint_job_id, mint_batch_id, event_type, actor_type, actor_id, payload, created_at
 from mint_event
 where brand_id = $1
   and created_at >= $2

@@ -4,6 +4,9 @@ select
   job.status,
   job.arguments,
   job.arguments_sha256,
+  job.product_batch_id,
+  job.requested_quantity,
+  job.created_at,
   batch.id as mint_batch_id
 from mint_job as job
 left join mint_batch as batch on batch.brand_id = job.brand_id and batch.mint_job_id = job.id
@@ -62,6 +65,16 @@ where brand_id = $1
   and (quantity is null or not is_cumulative or allocated_quantity + $3 <= quantity)
 returning allocated_quantity
 
+-- name: take_quantity_again
+-- For a retry: the production batch was READY at the submit, and only its quantity counts now.
+update product_batch
+set allocated_quantity = allocated_quantity + $3,
+  updated_at = $4
+where brand_id = $1
+  and id = $2
+  and (quantity is null or not is_cumulative or allocated_quantity + $3 <= quantity)
+returning allocated_quantity
+
 -- name: give_quantity_back
 update product_batch
 set allocated_quantity = allocated_quantity - $3,
@@ -78,29 +91,38 @@ with before as (
     and id = $2
     and status in ('QUEUED', 'RESERVED', 'PROCESSING')
   for update
+),
+reserved as (
+  update mint_job
+  set status = case before.status when 'QUEUED' then 'RESERVED' else before.status end,
+    attempts = $3,
+    started_at = coalesce(before.started_at, $4),
+    updated_at = $4
+  from before, mint_batch as batch
+  where mint_job.brand_id = $1
+    and mint_job.id = before.id
+    and batch.brand_id = $1
+    and batch.mint_job_id = before.id
+  returning
+    before.started_at is null as is_first_start,
+    before.status as status_before,
+    batch.id as mint_batch_id,
+    batch.identity_mode,
+    batch.requested_quantity,
+    batch.minted_quantity,
+    batch.unit_id_low,
+    batch.serial_prefix,
+    batch.serial_strata,
+    batch.has_brought_serials
+),
+tally as (
+  insert into tally_delta (brand_id, day, metric, mint_batch_id, delta)
+  select $1, ($4::timestamptz at time zone 'UTC')::date, 'jobs_queued', mint_batch_id, -1
+  from reserved
+  where status_before = 'QUEUED'
 )
-update mint_job
-set status = case before.status when 'QUEUED' then 'RESERVED' else before.status end,
-  attempts = $3,
-  started_at = coalesce(before.started_at, $4),
-  updated_at = $4
-from before, mint_batch as batch
-where mint_job.brand_id = $1
-  and mint_job.id = before.id
-  and batch.brand_id = $1
-  and batch.mint_job_id = before.id
-returning
-  before.started_at is null as is_first_start,
-  mint_job.status,
-  batch.id as mint_batch_id,
-  batch.identity_mode,
-  batch.activation_mode,
-  batch.requested_quantity,
-  batch.minted_quantity,
-  batch.unit_id_low,
-  batch.serial_prefix,
-  batch.serial_strata,
-  batch.has_brought_serials
+select *
+from reserved
 
 -- name: find_anywhere
 -- role: mintage_service
@@ -174,7 +196,7 @@ batch as (
     and mint_batch.minted_quantity = $7
     and mint_batch.status in ('draft', 'queued', 'processing')
     and chunk.units = $8
-  returning mint_batch.id, mint_batch.mint_job_id
+  returning mint_batch.id, mint_batch.mint_job_id, mint_batch.activation_mode, mint_batch.status
 ),
 event as (
   insert into mint_event (
@@ -186,8 +208,16 @@ event as (
 ),
 tally as (
   insert into tally_delta (brand_id, day, metric, mint_batch_id, delta)
-  select $1, ($9::timestamptz at time zone 'UTC')::date, 'units_minted', batch.id, $8::integer
+  select $1, ($9::timestamptz at time zone 'UTC')::date, counted.metric, batch.id, counted.delta
   from batch
+  cross join lateral (
+    values
+      ('units_minted', $8::integer),
+      ('units_active', case batch.activation_mode when 'active_at_mint' then $8::integer else 0 end),
+      ('batches_in_progress', case batch.status when 'minted' then -1 else 0 end),
+      ('batches_minted', case batch.status when 'minted' then 1 else 0 end)
+  ) as counted (metric, delta)
+  where counted.delta <> 0
 )
 select
   chunk.units,
@@ -196,17 +226,24 @@ select
 from chunk
 
 -- name: fail
--- role: mintage_service
+with before as (
+  select id, status
+  from mint_job
+  where brand_id = $1
+    and id = $2
+    and status in ('QUEUED', 'RESERVED', 'PROCESSING')
+  for update
+)
 update mint_job
 set status = 'FAILED',
-  attempts = $3,
+  attempts = coalesce($3, mint_job.attempts),
   last_error = $4,
   updated_at = $5,
   finished_at = $5
-where brand_id = $1
-  and id = $2
-  and status in ('QUEUED', 'RESERVED', 'PROCESSING')
-returning product_batch_id
+from before
+where mint_job.brand_id = $1
+  and mint_job.id = before.id
+returning before.status as status_before, mint_job.attempts
 
 -- name: note_attempt
 -- role: mintage_service
@@ -217,3 +254,55 @@ set attempts = $3,
 where brand_id = $1
   and id = $2
   and status in ('RESERVED', 'PROCESSING')
+
+-- name: retry
+update mint_job
+set status = 'QUEUED',
+  attempts = 0,
+  last_error = null,
+  updated_at = $3,
+  finished_at = null
+from (
+  select id, last_error
+  from mint_job
+  where brand_id = $1
+    and id = $2
+    and status = 'FAILED'
+    and last_error is distinct from 'VOIDED'
+  for update
+) as before
+where mint_job.brand_id = $1
+  and mint_job.id = before.id
+returning before.last_error
+
+-- name: lock
+select id, status, product_id, product_batch_id, requested_quantity, identity_mode, activation_mode
+from mint_job
+where brand_id = $1
+  and id = $2
+for no key update
+
+-- name: queue_preflighted
+update mint_job
+set status = 'QUEUED',
+  updated_at = $3
+where brand_id = $1
+  and id = $2
+  and status = 'PREFLIGHTED'
+returning id
+
+-- name: brands_with_old_preflights
+-- role: mintage_service
+select distinct brand_id
+from mint_job
+where status = 'PREFLIGHTED'
+  and created_at < clock_timestamp() - make_interval(days => $1::integer)
+order by brand_id
+limit 1000
+
+-- name: remove_old_preflights
+-- role: mintage_service
+delete from mint_job
+where brand_id = $1
+  and status = 'PREFLIGHTED'
+  and created_at < clock_timestamp() - make_interval(days => $2::integer)
