@@ -1,0 +1,2 @@
+-- Rate limits shared by all processes.
+select 1;

@@ -1,0 +1,2 @@
+-- Resolving many keys of a brand at once.
+select 1;
