@@ -17,6 +17,9 @@ insert into product_identifier (
 )
 values (:brand, :a, :a, 'sku', 'sku', 'SKU-1', 'sku-1', 'active', now());
 
+insert into product_link (brand_id, id, product_id, link_type, href, title, created_at, updated_at)
+values (:brand, :a, :a, 'gs1:pip', 'https://example.com/oak', 'Oak table', now(), now());
+
 insert into product_batch (brand_id, id, product_id, batch_number, status, created_at, updated_at)
 values (:brand, :a, :a, 'PB-1', 'READY', now(), now());
 

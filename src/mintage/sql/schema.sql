@@ -45,7 +45,13 @@ create table brand (
   default_identity_mode   text not null default 'serial' check (default_identity_mode in ('batch', 'serial')),
   default_activation_mode text not null default 'first_scan' check (default_activation_mode in ('active_at_mint', 'first_scan')),
   strata                  integer check (strata between 1 and 1000000),
-  created_at              timestamptz not null
+  created_at              timestamptz not null,
+  gcp_length              integer check (gcp_length between 6 and 12),
+  print_profile           text,
+  biz_location            text,
+  read_point              text,
+  clone_thresholds        jsonb not null default '{}' check (jsonb_typeof(clone_thresholds) = 'object'),
+  redirect_signed_urls    boolean not null default false
 );
 
 create table brand_host (
@@ -57,15 +63,26 @@ create table brand_host (
   created_at  timestamptz not null
 );
 create unique index brand_host_primary on brand_host (brand_id) where is_primary;
+create index brand_host_newest on brand_host (brand_id, created_at desc, host desc);
 
+-- An account is one of ours, with e-mail address and password, or a user of a foreign issuer.
 create table app_user (
   id            uuid primary key,
-  email         text not null,
-  email_key     text collate "C" not null unique,
-  password_hash text not null,
+  email         text,
+  email_key     text collate "C" unique,
+  password_hash text,
   created_at    timestamptz not null,
-  updated_at    timestamptz not null
+  updated_at    timestamptz not null,
+  issuer        text collate "C",
+  subject       text collate "C",
+  constraint app_user_is_of_one_kind check (
+    case
+      when issuer is null then num_nulls(email, email_key, password_hash) = 0 and subject is null
+      else num_nonnulls(email, email_key, password_hash) = 0 and subject is not null
+    end
+  )
 );
+create unique index app_user_subject on app_user (issuer, subject) where issuer is not null;
 
 create table user_session (
   id           uuid primary key,
@@ -85,9 +102,11 @@ create table brand_member (
   role       text not null check (role in ('owner', 'admin', 'editor', 'viewer')),
   created_at timestamptz not null,
   updated_at timestamptz not null,
+  email      text,
   primary key (brand_id, user_id)
 );
 create index brand_member_user on brand_member (user_id, brand_id);
+create index brand_member_newest on brand_member (brand_id, created_at desc, user_id desc);
 
 create table api_key (
   brand_id    uuid not null references brand,
@@ -100,8 +119,10 @@ create table api_key (
   created_at  timestamptz not null,
   expires_at  timestamptz,
   revoked_at  timestamptz,
+  last_used_at timestamptz,
   primary key (brand_id, id)
 );
+create index api_key_newest on api_key (brand_id, created_at desc, id desc);
 
 -- The one membership test. The service's and the resolver's roles pass by what they are; anyone else by
 -- the row that makes them a member, or the key that is still good.
@@ -160,6 +181,9 @@ create table product (
   primary key (brand_id, id),
   unique (brand_id, sku_key)
 );
+create index product_newest on product (brand_id, created_at desc, id desc);
+create index product_commercial_status on product (brand_id, commercial_status, created_at desc, id desc);
+create index product_mint_readiness_status on product (brand_id, mint_readiness_status, created_at desc, id desc);
 
 create table product_identifier (
   brand_id         uuid not null,
@@ -184,6 +208,24 @@ create unique index product_identifier_active_type on product_identifier (brand_
 create index product_identifier_value on product_identifier (brand_id, family, value_key, deactivated_at desc nulls first, id);
 create index product_identifier_product on product_identifier (brand_id, product_id, deactivated_at desc nulls first, id);
 
+create table product_link (
+  brand_id   uuid not null,
+  id         uuid not null,
+  product_id uuid not null,
+  link_type  text not null,
+  href       text not null check (href ~ '^https://' and char_length(href) <= 2000),
+  title      text not null check (char_length(title) between 1 and 200),
+  hreflang   text,
+  media_type text,
+  is_default boolean not null default false,
+  created_at timestamptz not null,
+  updated_at timestamptz not null,
+  primary key (brand_id, id),
+  foreign key (brand_id, product_id) references product (brand_id, id)
+);
+create unique index product_link_default on product_link (brand_id, product_id) where is_default;
+create index product_link_newest on product_link (brand_id, product_id, created_at desc, id desc);
+
 create table product_batch (
   brand_id           uuid not null,
   id                 uuid not null,
@@ -203,6 +245,9 @@ create table product_batch (
   foreign key (brand_id, product_id) references product (brand_id, id),
   check (quantity is null or not is_cumulative or allocated_quantity <= quantity)
 );
+create index product_batch_newest on product_batch (brand_id, created_at desc, id desc);
+create index product_batch_product on product_batch (brand_id, product_id, created_at desc, id desc);
+create index product_batch_status on product_batch (brand_id, status, created_at desc, id desc);
 
 -- Minting.
 create table mint_job (
@@ -515,7 +560,7 @@ declare
   table_name text;
 begin
   foreach table_name in array array[
-    'product', 'product_identifier', 'product_batch', 'mint_job', 'mint_batch', 'mint_lot', 'mint_unit',
+    'product', 'product_identifier', 'product_link', 'product_batch', 'mint_job', 'mint_batch', 'mint_lot', 'mint_unit',
     'unit_state', 'serial_registry', 'mint_event', 'export_group', 'payload_pack', 'scan_event',
     'tally_delta', 'brand_tally', 'brand_total', 'batch_tally'
   ] loop
@@ -542,13 +587,15 @@ grant execute on function ensure_scan_event_partitions(timestamptz, integer) to 
 
 grant select on brand, brand_host to mintage_app, mintage_service, mintage_resolver;
 grant insert, update on brand, brand_host to mintage_service;
-grant update (name, default_identity_mode, default_activation_mode, strata) on brand to mintage_app;
+grant update (name, default_identity_mode, default_activation_mode, strata, gcp_length, print_profile, biz_location,
+  read_point, clone_thresholds, redirect_signed_urls) on brand to mintage_app;
 grant select, insert, update on app_user, user_session to mintage_app, mintage_service;
 grant select, insert, update, delete on brand_member to mintage_app, mintage_service;
 grant select, insert, update on api_key to mintage_app, mintage_service;
 
 grant select, insert, update on product, product_identifier, product_batch, mint_job, mint_batch, mint_lot,
   unit_state, export_group, payload_pack to mintage_app, mintage_service;
+grant select, insert, update, delete on product_link to mintage_app, mintage_service;
 grant select on mint_unit to mintage_app, mintage_service;
 grant insert on mint_unit to mintage_minter;
 grant select, insert on serial_registry, mint_event, scan_event to mintage_app, mintage_service;
