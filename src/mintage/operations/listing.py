@@ -49,9 +49,17 @@ def start_position(key: ListKey, cursor: str | None, before: datetime | None) ->
         return Position(before or END, LOWEST_ID if before else HIGHEST_ID)
     try:
         created_at, identifier = decode_cursor(key, cursor, 2)
-        return Position(datetime.fromisoformat(created_at), UUID(identifier))
-    except (CursorProblem, ValueError):
+        return Position(_moment(created_at), UUID(identifier))
+    except (CursorProblem, ValueError, OverflowError):
         raise bad_cursor() from None
+
+
+def _moment(text: str) -> datetime:
+    """A cursor's time. One without an offset is none of ours, and no driver would take it."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time without an offset")
+    return moment.astimezone(UTC)
 
 
 def start_id(key: ListKey, cursor: str | None) -> UUID:
