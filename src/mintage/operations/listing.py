@@ -49,12 +49,12 @@ def start_position(key: ListKey, cursor: str | None, before: datetime | None) ->
         return Position(before or END, LOWEST_ID if before else HIGHEST_ID)
     try:
         created_at, identifier = decode_cursor(key, cursor, 2)
-        return Position(_moment(created_at), UUID(identifier))
+        return Position(moment_of_cursor(created_at), UUID(identifier))
     except (CursorProblem, ValueError, OverflowError):
         raise bad_cursor() from None
 
 
-def _moment(text: str) -> datetime:
+def moment_of_cursor(text: str) -> datetime:
     """A cursor's time. One without an offset is none of ours, and no driver would take it."""
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
