@@ -69,6 +69,7 @@ async def retry_mint_job(call: Call, arguments: RetryMintJob) -> Answer:
         raise await _no_retry(call, job_id)
     batch = await call.connection.fetchrow(_RETRY_BATCH, call.brand_id, job_id, call.now)
     if batch is None:
+        # The batch of a FAILED job is failed, or voided.
         raise status_not_eligible("FAILED", "FAILED, and its batch not voided")
     await queue_job(call, job_id)
     remaining = batch["requested_quantity"] - batch["minted_quantity"]
@@ -254,7 +255,7 @@ async def _no_retry(call: Call, job_id: UUID) -> Exception:
     if job is None:
         return not_found("mint job")
     if job["status"] == "FAILED":
-        return status_not_eligible("FAILED", "FAILED, and its batch not voided")
+        return TryAgain()
     return status_not_eligible(job["status"], "FAILED")
 
 

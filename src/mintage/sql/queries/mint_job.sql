@@ -268,7 +268,6 @@ from (
   where brand_id = $1
     and id = $2
     and status = 'FAILED'
-    and last_error is distinct from 'VOIDED'
   for update
 ) as before
 where mint_job.brand_id = $1
