@@ -50,6 +50,7 @@ RULES_MAY_IMPORT = {
     "functools",
     "importlib",
     "itertools",
+    "json",
     "math",
     "mintage",
     "numpy",

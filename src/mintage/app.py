@@ -22,6 +22,7 @@ import uvicorn
 
 from mintage.api.app import build_api
 from mintage.api.door import Door
+from mintage.api.foreign import foreign_users
 from mintage.db import embedded
 from mintage.db.connection import open_database
 from mintage.db.migrate import migrate, require_current_schema
@@ -132,7 +133,12 @@ async def open_doors(runtime: Runtime, doors: Doors) -> AsyncIterator[ASGIApp]:
     settings, platform = runtime.settings, runtime.platform
     api: ASGIApp | None = None
     if doors.has_api:
-        api = build_api(Door(platform, settings, runtime.secrets, runtime.store))
+        users = foreign_users(
+            settings, runtime.secrets, platform.database, settings.limits.clock_leeway_s
+        )
+        api = build_api(
+            Door(platform, settings, runtime.secrets, runtime.store, foreign_users=users)
+        )
     if not doors.has_resolver:
         yield Front(api, None, settings)
         return

@@ -12,8 +12,11 @@ from datetime import date
 from typing import Any, Final, Literal
 
 from mintage.operations import (
+    api_keys,
     arguments,
+    arguments_catalogue,
     arguments_minting,
+    brand_settings,
     brands,
     exports,
     hosts,
@@ -28,6 +31,8 @@ from mintage.operations import (
     mint_submission,
     mint_units,
     product_batches,
+    product_links,
+    product_lists,
     products,
     unit_revocation,
 )
@@ -98,11 +103,53 @@ _ROWS: Final = (
     # Catalogue
     Rpc(products.create_product, arguments.CreateProduct, "products:write"),
     Rpc(products.update_product, arguments.UpdateProduct, "products:write"),
+    Rpc(
+        product_lists.list_products,
+        arguments_catalogue.ListProducts,
+        "mint:read",
+        is_read_only=True,
+    ),
+    Rpc(product_lists.get_product, arguments_catalogue.GetProduct, "mint:read", is_read_only=True),
     Rpc(identifiers.set_product_identifier, arguments.SetProductIdentifier, "gates:write"),
+    Rpc(
+        product_lists.list_product_identifiers,
+        arguments_catalogue.ListProductIdentifiers,
+        "mint:read",
+        is_read_only=True,
+    ),
+    Rpc(product_links.set_product_link, arguments_catalogue.SetProductLink, "products:write"),
+    Rpc(
+        product_links.list_product_links,
+        arguments_catalogue.ListProductLinks,
+        "mint:read",
+        is_read_only=True,
+    ),
+    Rpc(product_links.remove_product_link, arguments_catalogue.RemoveProductLink, "products:write"),
     Rpc(product_batches.create_product_batch, arguments.CreateProductBatch, "gates:write"),
     Rpc(product_batches.update_product_batch, arguments.UpdateProductBatch, "gates:write"),
+    Rpc(
+        product_lists.list_product_batches,
+        arguments_catalogue.ListProductBatches,
+        "mint:read",
+        is_read_only=True,
+    ),
     # Administration
-    Rpc(members.set_brand_member, arguments.SetBrandMember, "admin"),
+    Rpc(
+        members.list_brand_members, arguments_catalogue.ListBrandMembers, "admin", is_read_only=True
+    ),
+    Rpc(members.set_brand_member, arguments_catalogue.SetBrandMember, "admin"),
+    Rpc(members.remove_brand_member, arguments_catalogue.RemoveBrandMember, "admin"),
+    Rpc(api_keys.create_api_key, arguments_catalogue.CreateApiKey, "admin"),
+    Rpc(api_keys.list_api_keys, arguments_catalogue.ListApiKeys, "admin", is_read_only=True),
+    Rpc(api_keys.rotate_api_key, arguments_catalogue.RotateApiKey, "admin"),
+    Rpc(api_keys.revoke_api_key, arguments_catalogue.RevokeApiKey, "admin"),
+    Rpc(
+        brand_settings.get_brand_settings,
+        arguments_catalogue.GetBrandSettings,
+        "admin",
+        is_read_only=True,
+    ),
+    Rpc(brand_settings.update_brand_settings, arguments_catalogue.UpdateBrandSettings, "admin"),
     Rpc(
         brands.list_my_brands,
         arguments.ListMyBrands,
@@ -110,6 +157,7 @@ _ROWS: Final = (
         is_read_only=True,
         audience="caller",
     ),
+    Rpc(hosts.list_brand_hosts, arguments_catalogue.ListBrandHosts, "admin", is_read_only=True),
     Rpc(hosts.set_brand_host, arguments.SetBrandHost, "service"),
     Rpc(brands.create_brand, arguments.CreateBrand, "service", audience="service"),
 )

@@ -199,6 +199,11 @@ def _secret(content: Mapping[str, object], name: str) -> bytes:
     value = content[name]
     if not isinstance(value, str):
         raise SecretsError(f"{name} must be text")
+    return checked_secret(name, value)
+
+
+def checked_secret(name: str, value: str) -> bytes:
+    """`value` as bytes. Raises `SecretsError` for a secret that is short, or that others know."""
     encoded = value.encode("utf-8", "surrogatepass")
     if len(encoded) < SECRET_BYTES_MIN:
         raise SecretsError(f"{name} must have at least {SECRET_BYTES_MIN} bytes")

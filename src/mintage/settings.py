@@ -42,14 +42,26 @@ class Limits:
     password_characters_max: int = 256
     access_token_lifetime_s: int = 3600
     refresh_token_lifetime_s: int = 30 * 86400
+    client_token_lifetime_s: int = 900
     clock_leeway_s: int = 60
     statement_timeout_s: int = 30
     preflight_kept_days: int = 30
     resolver_base_url: str = "http://{slug}.localhost"
+    foreign_issuer: str = ""
 
 
 class SettingsError(ValueError):
     """A setting that cannot be used, with what would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignIssuer:
+    """An issuer whose tokens are taken: HS256 by `jwt_secret`, or RS256 and ES256 by `jwks_url`."""
+
+    issuer: str
+    audience: str
+    jwt_secret: str | None = field(default=None, repr=False)
+    jwks_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +81,7 @@ class Settings:
     country_file: Path | None
     secrets_file: Path
     limits: Limits = field(default_factory=Limits)
+    foreign_issuer: ForeignIssuer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +116,18 @@ SETTINGS: Final = (
     SettingDoc(
         "MINTAGE_SECRETS_FILE", "DATA/secrets.json", "file with the signing keys and secrets"
     ),
+    SettingDoc("MINTAGE_FOREIGN_ISSUER", "", "`iss` of another issuer whose tokens are taken"),
+    SettingDoc("MINTAGE_FOREIGN_AUDIENCE", "", "`aud` that its tokens must have"),
+    SettingDoc(
+        "MINTAGE_FOREIGN_JWT_SECRET", "", "secret of at least 32 bytes, when it signs by HS256"
+    ),
+    SettingDoc(
+        "MINTAGE_FOREIGN_JWKS_URL", "", "https URL of its keys, when it signs by RS256 or ES256"
+    ),
 )
 
+_OWN_ISSUER: Final = "mintage"
+_LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _NOT_OURS: Final = ("MINTAGE_TEST_", "MINTAGE_BENCH_")
 
 
@@ -124,6 +147,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     postgres_bin = environment.get("MINTAGE_POSTGRES_BIN")
     country_file = environment.get("MINTAGE_COUNTRY_FILE")
     secrets_file = environment.get("MINTAGE_SECRETS_FILE")
+    foreign = _foreign_issuer(environment, platform_url)
     return Settings(
         data_dir=data_dir,
         database_url=_database_url(environment.get("MINTAGE_DATABASE_URL")),
@@ -141,7 +165,11 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         ),
         country_file=Path(country_file).expanduser() if country_file else None,
         secrets_file=Path(secrets_file).expanduser() if secrets_file else data_dir / "secrets.json",
-        limits=Limits(resolver_base_url=_resolver_base_url(resolver_domain, port)),
+        limits=Limits(
+            resolver_base_url=_resolver_base_url(resolver_domain, port),
+            foreign_issuer=foreign.issuer if foreign is not None else "",
+        ),
+        foreign_issuer=foreign,
     )
 
 
@@ -160,6 +188,50 @@ def base_url_of(value: str) -> str:
         raise ValueError("must be scheme, host and port only")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port is not None else "")
+
+
+def _foreign_issuer(environment: Mapping[str, str], platform_url: str) -> ForeignIssuer | None:
+    issuer, audience, jwt_secret, jwks_url = (
+        environment.get(f"MINTAGE_FOREIGN_{name}") or ""
+        for name in ("ISSUER", "AUDIENCE", "JWT_SECRET", "JWKS_URL")
+    )
+    if not (issuer or audience or jwt_secret or jwks_url):
+        return None
+    if not issuer or not audience:
+        raise SettingsError("MINTAGE_FOREIGN_ISSUER and MINTAGE_FOREIGN_AUDIENCE go together")
+    if bool(jwt_secret) == bool(jwks_url):
+        raise SettingsError(
+            "give one of MINTAGE_FOREIGN_JWT_SECRET and MINTAGE_FOREIGN_JWKS_URL with "
+            "MINTAGE_FOREIGN_ISSUER: an issuer signs by a secret or by keys, never by both"
+        )
+    if issuer in {f"{platform_url}/auth/v1", _OWN_ISSUER}:
+        raise SettingsError(f"MINTAGE_FOREIGN_ISSUER={issuer!r} is this platform's own issuer")
+    if jwks_url:
+        _check_jwks_url(jwks_url)
+    return ForeignIssuer(issuer, audience, jwt_secret or None, jwks_url or None)
+
+
+def _check_jwks_url(value: str) -> None:
+    """Keys are fetched over https; over http from this machine alone, where nobody is between."""
+    try:
+        parts = urlsplit(value)
+        host = parts.hostname
+        has_port = parts.port != 0
+    except ValueError:
+        host, has_port = None, False
+    is_safe = value.startswith("https://") or (
+        value.startswith("http://") and host in _LOOPBACK_NAMES
+    )
+    if (
+        not (host and has_port and is_safe)
+        or "@" in value
+        or "#" in value
+        or not value.isprintable()
+    ):
+        raise SettingsError(
+            "MINTAGE_FOREIGN_JWKS_URL must be an https:// URL without user information, "
+            "e.g. https://login.example.com/.well-known/jwks.json"
+        )
 
 
 def _base_url(variable: str, value: str) -> str:

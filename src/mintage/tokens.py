@@ -1,8 +1,9 @@
 """Tokens of callers: made and verified. Each kind has its own key, algorithm and audience.
 
-Sessions are ES256 with a `kid` of ours; the anon and service keys are HS256. The algorithm belongs
-to the configured key and is never taken from the token (SECURITY). Not here: refresh tokens
-(opaque, rows of `user_session`), signed URLs of packs, and what a caller may do.
+Sessions are ES256 with a `kid` of ours; the anon and service keys are HS256, and so, with another
+key, are the tokens that API keys are exchanged for. The algorithm belongs to the configured key and
+is never taken from the token (SECURITY). Not here: refresh tokens (opaque, rows of `user_session`),
+signed URLs of packs, tokens of a foreign issuer (`api.foreign`), and what a caller may do.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from typing import Final, Literal
 from uuid import UUID
 
 import jwt
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from mintage.rules.roles import SCOPES, Scope
 from mintage.secrets import Secrets
 
 ANON: Final = "anon"
@@ -21,9 +25,11 @@ SERVICE_ROLE: Final = "service_role"
 SESSION_AUDIENCE: Final = "authenticated"
 API_AUDIENCE: Final = "mintage-api"
 API_ISSUER: Final = "mintage"
+CLIENT_AUDIENCE: Final = "mintage-client"
+CLIENT_KID: Final = "client"
 API_KEY_LIFETIME_S: Final = 10 * 365 * 86400
 
-_TOKEN_CHARACTERS_MAX: Final = 8192
+TOKEN_CHARACTERS_MAX: Final = 8192
 _HEADER_NAMES: Final = frozenset({"alg", "typ", "kid"})
 
 
@@ -44,6 +50,15 @@ class KeyToken:
     """The anon or the service key."""
 
     role: Literal["anon", "service_role"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClientToken:
+    """What an API key was exchanged for. The key's row decides on each call whether it still holds."""
+
+    api_key_id: UUID
+    brand_id: UUID
+    scopes: frozenset[Scope]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +86,32 @@ class Tokens:
         }
         return jwt.encode(claims, key.private, algorithm="ES256", headers={"kid": key.kid})
 
-    def verify(self, token: str) -> Session | KeyToken:
+    def make_client_token(self, client: ClientToken, *, issued_at: int, expires_at: int) -> str:
+        """A token of an API key; times in seconds since 1970. HS256 by a key of its own."""
+        claims = {
+            "iss": self.issuer,
+            "aud": CLIENT_AUDIENCE,
+            "sub": str(client.api_key_id),
+            "iat": issued_at,
+            "exp": expires_at,
+            "brand_id": str(client.brand_id),
+            "api_key_id": str(client.api_key_id),
+            "scopes": sorted(client.scopes),
+        }
+        key = _client_key(self.secrets)
+        return jwt.encode(claims, key, algorithm="HS256", headers={"kid": CLIENT_KID})
+
+    def verify(self, token: str) -> Session | KeyToken | ClientToken:
         """Whose token it is. Raises `TokenRefused` for anything that is not exactly right."""
-        if len(token) > _TOKEN_CHARACTERS_MAX:
+        if len(token) > TOKEN_CHARACTERS_MAX:
             raise TokenRefused
         try:
             header = jwt.get_unverified_header(token)
             if not _HEADER_NAMES.issuperset(header):
                 raise TokenRefused
             if header.get("alg") == "HS256":
+                if header.get("kid") == CLIENT_KID:
+                    return self._verify_client_token(token)
                 return self._verify_key_token(token)
             return self._verify_session(token, header.get("kid"))
         except (
@@ -126,6 +158,19 @@ class Tokens:
                 return KeyToken("service_role")
         raise TokenRefused
 
+    def _verify_client_token(self, token: str) -> ClientToken:
+        claims = jwt.decode(
+            token,
+            _client_key(self.secrets),
+            algorithms=["HS256"],
+            audience=CLIENT_AUDIENCE,
+            issuer=self.issuer,
+            leeway=self.leeway_s,
+            options={"require": ["iss", "aud", "exp", "iat", "sub"], "strict_aud": True},
+        )
+        scopes = frozenset(scope for scope in SCOPES if scope in claims["scopes"])
+        return ClientToken(UUID(claims["api_key_id"]), UUID(claims["brand_id"]), scopes)
+
     def jwks(self) -> dict[str, list[dict[str, object]]]:
         """The public keys that verify sessions (RFC 7517)."""
         return {"keys": [key.public_jwk() for key in self.secrets.session_keys]}
@@ -139,6 +184,12 @@ def anon_key(secrets: Secrets) -> str:
 def service_key(secrets: Secrets) -> str:
     """The key of the service role: for servers only."""
     return _key_token(secrets, SERVICE_ROLE)
+
+
+def _client_key(secrets: Secrets) -> bytes:
+    """The key of clients' tokens, drawn from the secret of the anon and service keys (RFC 5869)."""
+    hkdf = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"mintage client tokens")
+    return hkdf.derive(secrets.api_secret)
 
 
 def now_s() -> int:

@@ -6,35 +6,31 @@ tokens (`tokens`).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Final, get_args
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from mintage.api.auth_answers import AuthError, session_answer, user_answer
+from mintage.api.client_credentials import client_credentials_grant, has_form, read_form
 from mintage.api.door import (
     Door,
+    anonymous_call,
     bearer_token,
     client_address,
-    request_id_of,
     verified_token,
 )
 from mintage.api.endpoint import method_refusal
 from mintage.api.json_answer import json_response
 from mintage.api.json_body import read_arguments
 from mintage.api.request_body import media_refusal, received_body
-from mintage.db.queries import query
 from mintage.errors import NOT_AUTHENTICATED, RATE_LIMITED, MintageError
 from mintage.operations import accounts
-from mintage.operations.call import ANONYMOUS, Call
 from mintage.operations.members import email_key
 from mintage.operations.passwords import verify_nothing, verify_password
 from mintage.tokens import Session, now_s
 
-_NOW: Final = query("access", "now")
 _EMAIL_CHARACTERS_MAX: Final = 254
 _SCOPES: Final = get_args(accounts.SignOutScope)
 _INVALID_CREDENTIALS: Final = AuthError(400, "invalid_credentials", "Invalid login credentials")
@@ -53,21 +49,29 @@ _REFRESH_PROBLEMS: Final[dict[accounts.RefreshProblem, AuthError]] = {
 
 
 async def token(door: Door, request: Request) -> Response:
-    """`POST /token`: the grants `password` and `refresh_token`."""
+    """`POST /token`: the grants `password`, `refresh_token` and `client_credentials`."""
     limits = door.platform.limits
-    refusal = media_refusal(request) or method_refusal(request, ("POST",))
+    is_form = has_form(request)
+    refusal = None if is_form else media_refusal(request)
+    refusal = refusal or method_refusal(request, ("POST",))
     async with received_body(
         request, door.big_bodies, limits, bytes_max=limits.body_bytes_max, is_kept=refusal is None
     ) as body:
         if refusal is not None:
             raise refusal
-        given = await read_arguments(body, depth_max=limits.json_depth_max)
-    match request.query_params.get("grant_type"):
+        given = (
+            read_form(body)
+            if is_form
+            else await read_arguments(body, depth_max=limits.json_depth_max)
+        )
+    match request.query_params.get("grant_type") or given.get("grant_type"):
         case "password":
             return await _password_grant(door, request, given)
         case "refresh_token":
             return await _refresh_grant(door, request, given)
-    grants = "grant_type must be password or refresh_token"
+        case "client_credentials":
+            return await client_credentials_grant(door, request, given)
+    grants = "grant_type must be password, refresh_token or client_credentials"
     return AuthError(400, "unsupported_grant_type", grants).response()
 
 
@@ -75,7 +79,7 @@ async def user(door: Door, request: Request) -> Response:
     """`GET /user`: the account of the session that the token is of."""
     _check_method(request, ("GET", "HEAD"))
     session = _session(door, request)
-    async with _call(door, request) as call:
+    async with anonymous_call(door, request) as call:
         found = await accounts.account_of_session(call, session.session_id, session.user_id)
     if found is None:
         return _SESSION_NOT_FOUND.response()
@@ -92,7 +96,7 @@ async def logout(door: Door, request: Request) -> Response:
         return AuthError(
             400, "validation_failed", "scope must be global, local or others"
         ).response()
-    async with _call(door, request) as call:
+    async with anonymous_call(door, request) as call:
         await accounts.end_sessions(call, session.user_id, session.session_id, scope)
     return Response(status_code=204)
 
@@ -131,7 +135,7 @@ async def _password_grant(door: Door, request: Request, given: Mapping[str, obje
     if wait_s is not None:
         message = "Request rate limit reached"
         raise MintageError(RATE_LIMITED, message=message, retry_after_s=wait_s)
-    async with _call(door, request) as call:
+    async with anonymous_call(door, request) as call:
         account = await accounts.account_by_email(call, email)
     # Between two transactions: a connection is not held for the time of a hash.
     async with door.password_checks:
@@ -142,7 +146,7 @@ async def _password_grant(door: Door, request: Request, given: Mapping[str, obje
     if account is None:
         return _INVALID_CREDENTIALS.response()
     door.sign_in_tries.give_back(key, address)
-    async with _call(door, request) as call:
+    async with anonymous_call(door, request) as call:
         opened = await accounts.open_session(call, account)
     return _session_response(door, opened)
 
@@ -151,7 +155,7 @@ async def _refresh_grant(door: Door, request: Request, given: Mapping[str, objec
     refresh_token = given.get("refresh_token")
     if not isinstance(refresh_token, str):
         return AuthError(400, "validation_failed", "refresh_token must be text").response()
-    async with _call(door, request) as call:
+    async with anonymous_call(door, request) as call:
         refreshed = await accounts.refresh_session(call, refresh_token)
     if isinstance(refreshed, accounts.OpenSession):
         return _session_response(door, refreshed)
@@ -192,12 +196,3 @@ def _session(door: Door, request: Request) -> Session:
     if not isinstance(verified, Session):
         raise MintageError(NOT_AUTHENTICATED)
     return verified
-
-
-@asynccontextmanager
-async def _call(door: Door, request: Request) -> AsyncIterator[Call]:
-    """A transaction in no brand, for what precedes every brand."""
-    platform = door.platform
-    async with platform.database.transaction(ANONYMOUS.identity(None)) as connection:
-        now: datetime = platform.pinned_now or await connection.fetchval(_NOW)
-        yield Call(connection, ANONYMOUS, None, None, now, platform.limits, request_id_of(request))

@@ -8,26 +8,31 @@ is PostgREST's. Not here: which routes there are (`api.routes`), and what a call
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mintage.api.foreign import ForeignUsers
 from mintage.api.json_answer import json_response
 from mintage.api.request_body import BigBodies
 from mintage.api.tries import Tries
+from mintage.db.queries import query
 from mintage.errors import METHOD_NOT_ALLOWED, NOT_AUTHENTICATED, MintageError
-from mintage.operations.call import ANONYMOUS, SERVICE, Caller
+from mintage.operations.call import ANONYMOUS, SERVICE, Call, Caller
 from mintage.perform import Platform
 from mintage.secrets import Secrets
 from mintage.settings import Settings
-from mintage.tokens import KeyToken, Session, TokenRefused, Tokens
+from mintage.tokens import ClientToken, KeyToken, Session, TokenRefused, Tokens
 
 if TYPE_CHECKING:
     from mintage.storage import PackStore
 
+_NOW: Final = query("access", "now")
 _ERRORS_MAX: Final = 100
 _MESSAGE_CHARACTERS_MAX: Final = 4000
 _PASSWORD_CHECKS_AT_ONCE: Final = 2
@@ -48,6 +53,7 @@ class Door:
     password_checks: asyncio.Semaphore = field(
         default_factory=lambda: asyncio.Semaphore(_PASSWORD_CHECKS_AT_ONCE)
     )
+    foreign_users: ForeignUsers | None = None
 
     @property
     def tokens(self) -> Tokens:
@@ -55,20 +61,38 @@ class Door:
         return Tokens(self.secrets, f"{self.settings.platform_url}/auth/v1", limits.clock_leeway_s)
 
 
-def caller_or_anonymous(door: Door, request: Request) -> Caller:
+async def caller_or_anonymous(door: Door, request: Request) -> Caller:
     """Who calls: `Authorization: Bearer` decides, `apikey` grants nothing.
 
     Anonymous without that header, with the anon key, and for a token that is not exactly right: who
-    is anonymous is refused later (401 comes after 413, 415, 404 and 405) and always alike.
+    is anonymous is refused later (401 comes after 413, 415, 404 and 405) and always alike. Raises 503
+    while the foreign issuer's keys, or its users, cannot be read.
     """
     try:
         token = bearer_token(request)
-        verified = verified_token(door, token) if token is not None else None
     except MintageError:
         return ANONYMOUS
-    if isinstance(verified, Session):
-        return Caller("user", verified.user_id)
-    return SERVICE if verified is not None and verified.role == "service_role" else ANONYMOUS
+    if token is None:
+        return ANONYMOUS
+    try:
+        return _caller_of(door.tokens.verify(token))
+    except TokenRefused:
+        pass
+    try:
+        return await door.foreign_users.caller(token) if door.foreign_users else ANONYMOUS
+    except TokenRefused:
+        return ANONYMOUS
+
+
+def _caller_of(verified: Session | KeyToken | ClientToken) -> Caller:
+    match verified:
+        case Session():
+            return Caller("user", verified.user_id)
+        case ClientToken():
+            return Caller("api_key", verified.api_key_id, verified.brand_id, verified.scopes)
+        case KeyToken(role="service_role"):
+            return SERVICE
+    return ANONYMOUS
 
 
 def bearer_token(request: Request) -> str | None:
@@ -82,7 +106,7 @@ def bearer_token(request: Request) -> str | None:
     return token.strip()
 
 
-def verified_token(door: Door, token: str) -> Session | KeyToken:
+def verified_token(door: Door, token: str) -> Session | KeyToken | ClientToken:
     """What `token` states, verified; 401 for anything that is not exactly right."""
     try:
         return door.tokens.verify(token)
@@ -100,6 +124,15 @@ def client_address(door: Door, request: Request) -> str:
             break
         address = hop
     return address[:64]
+
+
+@asynccontextmanager
+async def anonymous_call(door: Door, request: Request) -> AsyncIterator[Call]:
+    """A transaction in no brand, for what precedes every brand."""
+    platform = door.platform
+    async with platform.database.transaction(ANONYMOUS.identity(None)) as connection:
+        now: datetime = platform.pinned_now or await connection.fetchval(_NOW)
+        yield Call(connection, ANONYMOUS, None, None, now, platform.limits, request_id_of(request))
 
 
 def request_id_of(request: Request) -> str:

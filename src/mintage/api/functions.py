@@ -42,7 +42,7 @@ _NAMED_PROBLEMS_MAX: Final = 20
 async def mint_api_v1(door: Door, request: Request) -> Response:
     """Submit a mint request and run its first cycle."""
     limits = door.platform.limits
-    caller = caller_or_anonymous(door, request)
+    caller = await caller_or_anonymous(door, request)
     refusal = _refusal(request, caller)
     async with received_body(
         request,

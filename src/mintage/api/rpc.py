@@ -44,7 +44,7 @@ async def call_rpc(door: Door, request: Request) -> Response:
     """Answer one call of an RPC."""
     limits = door.platform.limits
     rpc = RPCS.get(request.path_params["name"])
-    caller = caller_or_anonymous(door, request)
+    caller = await caller_or_anonymous(door, request)
     refusal = _refusal(request, rpc, caller)
     async with received_body(
         request,

@@ -136,7 +136,7 @@ async def sign_many(door: Door, request: Request) -> Response:
 
 async def download(door: Door, request: Request) -> Response:
     """A member's download; HEAD tells its headers and is no download."""
-    caller = _caller(door, request)
+    caller = await _caller(door, request)
     path, brand = _object_path(request)
     raw = {"_brand_id": brand, "_path": path, "_is_recorded": request.method == "GET"}
     answer = await perform(door.platform, caller, _DOWNLOAD, raw, request_id_of(request))
@@ -145,7 +145,7 @@ async def download(door: Door, request: Request) -> Response:
 
 async def file_info(door: Door, request: Request) -> Response:
     """What is known of a file, in the storage clients' names."""
-    caller = _caller(door, request)
+    caller = await _caller(door, request)
     path, brand = _object_path(request)
     file = files_of(await _find(door, request, caller, brand, [path])).get(path)
     if file is None:
@@ -194,12 +194,12 @@ def _no_route() -> MintageError:
     return MintageError(ROUTE_NOT_FOUND, hint=_HINT)
 
 
-def _caller(door: Door, request: Request) -> Caller:
+async def _caller(door: Door, request: Request) -> Caller:
     """The caller of a reading route: 404 for another method or bucket, then 401."""
     if request.method not in _READING:
         raise _no_route()
     _require_bucket(request)
-    caller = caller_or_anonymous(door, request)
+    caller = await caller_or_anonymous(door, request)
     if caller.kind == "anonymous":
         raise MintageError(NOT_AUTHENTICATED)
     return caller
@@ -223,7 +223,7 @@ def _object_path(request: Request) -> tuple[str, str]:
 async def _posted(door: Door, request: Request) -> tuple[Caller, dict[str, object]]:
     """The caller and the body of a signing call, in the order of checks of SPEC §2."""
     limits = door.platform.limits
-    caller = caller_or_anonymous(door, request)
+    caller = await caller_or_anonymous(door, request)
     refusal = _posting_refusal(request, caller)
     async with received_body(
         request,

@@ -37,6 +37,12 @@ class Tries:
         self._paid_back_at[key] = paid_back_at + _INTERVAL_S
         return None
 
+    def wait_s(self, account: str, address: str) -> int | None:
+        """As `take`, and takes none: None if there is a try, else the seconds until there is."""
+        now = self.clock()
+        wait_s = self._paid_back_at.get((account, address), now) - now - _BURST_S
+        return math.ceil(wait_s) if wait_s > 0 else None
+
     def give_back(self, account: str, address: str) -> None:
         """Forget the tries of one who has shown the right password."""
         self._paid_back_at.pop((account, address), None)

@@ -418,13 +418,6 @@ class ListMyBrands(Arguments):
     cursor: Cursor | None = None
 
 
-class SetBrandMember(BrandArguments):
-    email: Email
-    role: Literal["owner", "admin", "editor", "viewer"] = Field(
-        description="owner, admin, editor or viewer"
-    )
-
-
 _Model = TypeVar("_Model", bound=Arguments)
 
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 from urllib.parse import urlsplit
 
+from mintage.db.paging import CursorProblem, ListKey, decode_cursor, encode_cursor
 from mintage.db.queries import query
 from mintage.errors import ArgumentProblem, invalid_input
 from mintage.operations.arguments import SetBrandHost
+from mintage.operations.arguments_catalogue import ListBrandHosts
 from mintage.operations.call import Answer, Call
 from mintage.operations.conflicts import taken
 from mintage.operations.events import record_event
+from mintage.operations.listing import END, bad_cursor, moment_of_cursor
 from mintage.settings import base_url_of
 
 _DROP_PRIMARY: Final = query("host", "drop_primary")
 _SET: Final = query("host", "set")
+_NEWEST: Final = query("host", "list_newest")
+_COLUMNS: Final = ("host", "base_url", "is_primary", "verified_at")
 
 
 async def set_brand_host(call: Call, arguments: SetBrandHost) -> Answer:
@@ -42,3 +48,36 @@ async def set_brand_host(call: Call, arguments: SetBrandHost) -> Answer:
         call, "settings_changed", payload={"subject": "host", "host": host, "base_url": base_url}
     )
     return {"ok": True, "host": dict(row)}
+
+
+async def list_brand_hosts(call: Call, arguments: ListBrandHosts) -> Answer:
+    """One page of the brand's hosts, newest first (CATALOGUE)."""
+    key = ListKey("list_brand_hosts", call.brand_id, {})
+    created_at, host = _start(key, arguments.cursor)
+    rows = await call.connection.fetch(
+        _NEWEST, call.brand_id, created_at, host, arguments.limit + 1
+    )
+    shown = rows[: arguments.limit]
+    cursor = None
+    if len(rows) > arguments.limit:
+        last = shown[-1]
+        cursor = encode_cursor(key, [last["created_at"].isoformat(), last["host"]])
+    return {
+        "ok": True,
+        "hosts": [{name: row[name] for name in _COLUMNS} for row in shown],
+        "has_more": cursor is not None,
+        "next_cursor": cursor,
+    }
+
+
+def _start(key: ListKey, cursor: str | None) -> tuple[datetime, str]:
+    """Where a page begins; no host is later than the end of time, whatever its name."""
+    if cursor is None:
+        return END, ""
+    try:
+        created_at, host = decode_cursor(key, cursor, 2)
+        if not host.isprintable():
+            raise ValueError("a host that no row has")
+        return moment_of_cursor(created_at), host
+    except (CursorProblem, ValueError, OverflowError):
+        raise bad_cursor() from None

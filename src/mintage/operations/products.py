@@ -22,9 +22,10 @@ from mintage.operations.identifiers import (
     change_identifier,
     gtin_of,
     identifier_taken,
-    identifiers_of,
+    identifiers_of_products,
     sku_key,
 )
+from mintage.operations.product_links import links_of_products
 from mintage.rules.lifecycle import (
     COMMERCIAL_MOVES,
     CommercialStatus,
@@ -88,7 +89,7 @@ async def create_product(call: Call, arguments: CreateProduct) -> Answer:
             "gtin": arguments.gtin,
         },
     )
-    return {"ok": True, "product": await _answer_with_identifiers(call, product)}
+    return {"ok": True, "product": await _answer(call, product)}
 
 
 async def update_product(call: Call, arguments: UpdateProduct) -> Answer:
@@ -109,15 +110,28 @@ async def update_product(call: Call, arguments: UpdateProduct) -> Answer:
     if after != before:
         after = replace(after, updated_at=call.now)
         await _save(call, before, after)
-    return {"ok": True, "product": await _answer_with_identifiers(call, after)}
+    return {"ok": True, "product": await _answer(call, after)}
 
 
-def product_answer(
-    product: Product,
-    identifiers: Sequence[Identifier],
-    links: Sequence[Mapping[str, object]] = (),
+async def product_answers(call: Call, products: Sequence[Product]) -> list[dict[str, object]]:
+    """The product objects of CATALOGUE, with identifiers and links, in two statements for all of them."""
+    ids = [product.id for product in products]
+    identifiers = await identifiers_of_products(call, ids)
+    links = await links_of_products(call, ids)
+    return [
+        _product_answer(product, identifiers.get(product.id, []), links.get(product.id, []))
+        for product in products
+    ]
+
+
+async def _answer(call: Call, product: Product) -> dict[str, object]:
+    (answer,) = await product_answers(call, [product])
+    return answer
+
+
+def _product_answer(
+    product: Product, identifiers: Sequence[Identifier], links: Sequence[Mapping[str, object]]
 ) -> dict[str, object]:
-    """The product object of CATALOGUE; `identifiers` as `identifiers_of` gives them."""
     return {
         "id": product.id,
         "sku": product.sku,
@@ -132,10 +146,6 @@ def product_answer(
         "identifiers": [found.as_answer() for found in identifiers],
         "links": list(links),
     }
-
-
-async def _answer_with_identifiers(call: Call, product: Product) -> dict[str, object]:
-    return product_answer(product, await identifiers_of(call, product.id))
 
 
 def _require_legal_move(before: Product, after: Product) -> None:

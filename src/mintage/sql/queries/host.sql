@@ -17,3 +17,11 @@ set base_url = excluded.base_url,
   verified_at = coalesce(brand_host.verified_at, excluded.verified_at)
 where brand_host.brand_id = excluded.brand_id
 returning host, base_url, is_primary, verified_at
+
+-- name: list_newest
+select host, base_url, is_primary, verified_at, created_at
+from brand_host
+where brand_id = $1
+  and (created_at, host) < ($2, $3)
+order by created_at desc, host desc
+limit $4

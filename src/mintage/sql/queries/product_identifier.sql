@@ -34,3 +34,18 @@ where brand_id = $1
   and product_id = $2
 order by deactivated_at desc nulls first, id
 limit $3
+
+-- name: of_products
+select
+  shown.product_id, shown.identifier_type, shown.identifier_value, shown.value_key, shown.status,
+  shown.created_at, shown.created_by, shown.deactivated_at, shown.deactivated_by
+from unnest($2::uuid[]) as asked (product_id)
+cross join lateral (
+  select *
+  from product_identifier
+  where brand_id = $1
+    and product_id = asked.product_id
+  order by deactivated_at desc nulls first, id
+  limit $3
+) as shown
+order by shown.product_id, shown.deactivated_at desc nulls first, shown.id
