@@ -104,6 +104,14 @@ OTHERS: dict[str, tuple[set[str], Values]] = {
         {"mint_unit_pkey", "unit_state_pkey"},
         lambda f: (f.brand_id, f.batch_id, *f.slice_of_batch(0, 1000)),
     ),
+    "unit_revocation.find": (
+        {"mint_unit_pkey", "mint_batch_pkey"},
+        lambda f: (f.brand_id, [f.unit_id]),
+    ),
+    "unit_revocation.revoke": (
+        {"mint_unit_pkey", "mint_batch_pkey"},
+        lambda f: (f.brand_id, [f.unit_id], f.now),
+    ),
     "work_item.claim_one": ({"work_item_ref"}, lambda f: ("mint_job", f.job_id, "me", 60.0)),
     "resolve.unit_by_id": (
         {"mint_unit_pkey", "mint_batch_pkey", "unit_state_pkey"},
