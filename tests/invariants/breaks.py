@@ -54,6 +54,16 @@ BREAKS = {
         where event_type = 'mint_units_created'
         """,
     ],
+    "figures_add_up": [
+        "delete from brand_total where metric = 'units_requested'",
+        "update brand_total set value = value + 1 where metric = 'batches_minted'",
+        "update brand_total set value = value + 1 where metric = 'batches_in_progress'",
+        "update brand_total set value = value - 1 where metric = 'jobs_failed'",
+        "update brand_total set value = value + 1 where metric = 'units_minted'",
+        "update tally_delta set delta = delta + 1 where metric = 'jobs_queued'",
+        "update tally_delta set delta = 7 where metric = 'packs_completed'",
+        "update unit_state set scan_count = 1",
+    ],
     "jobs_and_batches_agree": [
         "update mint_job set status = 'PROCESSING', finished_at = null where id = DONE",
         "update mint_batch set status = 'processing' where mint_job_id = QUEUED",
@@ -97,6 +107,21 @@ BREAKS = {
         "update batch_tally set value = value - 1",
         "update tally_delta set delta = delta + 1 where metric = 'units_minted'",
         "update batch_tally set mint_batch_id = QUEUED where mint_batch_id = LOTTED",
+    ],
+    "tallies_of_statuses_add_up": [
+        "delete from tally_delta where metric = 'units_active'",
+        "update batch_tally set value = value - 1 where metric = 'units_active'",
+        "update unit_state set revoked_at = now()",
+        "update unit_state set activated_at = null",
+        "update mint_lot set activated_at = now() where lot_code = 'A'",
+    ],
+    "totals_follow_their_batches": [
+        "update brand_total set value = value + 1 where metric = 'units_active'",
+        "update brand_total set value = value + 1 where metric = 'units_minted'",
+        "delete from brand_total",
+        "delete from brand_tally",
+        "update batch_tally set value = value + 1 where metric = 'units_active'",
+        "insert into batch_tally select brand_id, id, 'batches_voided', 1 from mint_batch where id = BROUGHT",
     ],
     "tallies_of_scans_add_up": [
         "delete from tally_delta where metric = 'scans'",

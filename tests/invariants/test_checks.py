@@ -45,7 +45,7 @@ SCAN = (
     """
     insert into tally_delta (brand_id, day, metric, mint_batch_id, delta)
     select $1, (now() at time zone 'UTC')::date, metric, $2, 1
-    from unnest(array['scans', 'units_activated']) as metric
+    from unnest(array['scans', 'units_activated', 'units_active']) as metric
     """,
 )
 LOTS = [{"lot_code": "A", "qty": 3}, {"lot_code": "B", "qty": 7}]
@@ -74,7 +74,12 @@ async def busy(world: World, tmp_path: Path) -> Busy:
     asked: dict[str, Any] = {"product_batch_id": await production_batch(world, product_id)}
     serial = await world.submit(product_id, 10, **asked)
     lotted = await world.submit(product_id, 10, identity_mode="batch", lots=LOTS)
-    brought = await world.submit(product_id, 10, serials=[f"S{number}" for number in range(10)])
+    brought = await world.submit(
+        product_id,
+        10,
+        serials=[f"S{number}" for number in range(10)],
+        activation_mode="active_at_mint",
+    )
     await drained(world, batch_size=6)
     failing = await world.submit(product_id, 20, **asked)
     await cycle(world, failing, batch_size=5)
