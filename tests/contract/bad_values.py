@@ -62,6 +62,27 @@ FORMS: dict[str, tuple[str, ...]] = {
     "_slug": ("", "Brand", "-brand", "brand-", "a" * 64, "bränd", "a.b"),
     "_image_url": ("http://example.com/a.png", "https://", "https://a@example.com/", "nonsense"),
     "image_url": ("http://example.com/a.png", "javascript:alert(1)"),
+    "_expires_at": (*BAD_MOMENTS, "2026-01-31T12:00:00Z", "1970-01-01T00:00:00Z"),
+    "_link_type": ("pip", "gs1:nonsense", "gs1:defaultLink", "GS1:pip", " gs1:pip", ""),
+    "_href": (
+        "http://example.com/",
+        "https://",
+        "https://a@example.com/",
+        "//example.com/",
+        "https://example.com/a b",
+        "https://example.com/\r\nset-cookie: a=b",
+        "https://example.com\\@evil.example/",
+        "https://example.com/ä",
+        "https://example.com/%zz",
+        "javascript:alert(1)",
+        "https://example.com/" + "a" * 2000,
+    ),
+    "_title": ("a\nb", "a\rb", "\x1b[1m", "x" * 201),
+    "_hreflang": ("", "e", "en_GB", "en-", "deutsch!", "de DE"),
+    "_media_type": ("", "text", "text/", "/html", "text/html; charset=utf-8", "a/b/c"),
+    "_subject": ("", "a\nb", "x" * 256),
+    "biz_location": ("nonsense", "", "ftp://example.com/", "urn:", "urn:epc", "https://a@b.com/"),
+    "read_point": ("nonsense", "", "mailto:a@example.com", "https:///"),
 }
 """Texts of the right type and size that are wrong all the same."""
 
@@ -186,7 +207,7 @@ def placed(right: object, bad: object) -> object:
             return [placed(right[0], inner), *right[1:]]
         case _With(name, value):
             assert isinstance(right, dict)
-            return right | {name: value}
+            return right | {name: placed(right.get(name), value)}
     return bad
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest_asyncio
 
 from tests.contract.stage import Stage, build_stage
+from tests.support.minting import with_limits
 from tests.support.world import World
 
 
 @pytest_asyncio.fixture
 async def stage(world: World) -> Stage:
-    return await build_stage(world)
+    return await build_stage(with_limits(world, foreign_issuer="https://login.example.com"))

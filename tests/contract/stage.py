@@ -22,6 +22,15 @@ from tests.support.world import GTIN_TABLE, World
 Raw = dict[str, object]
 _numbers = count(1)
 
+AFTER_AN_END = {
+    "remove_brand_member",
+    "remove_product_link",
+    "revoke_api_key",
+    "rotate_api_key",
+    "set_product_link",
+}
+"""What they name may be gone by an earlier call: it is put back before they are called."""
+
 DIGEST = "select count(*) as rows, coalesce(sum(hashtextextended(there::text, 0)), 0) as sum from {} as there"
 
 
@@ -42,6 +51,9 @@ class Things:
     export_group_id: UUID
     preflight_id: UUID
     failed_job_id: UUID
+    link_id: UUID
+    user_id: UUID
+    api_key_id: UUID
 
 
 @dataclass(frozen=True)
@@ -63,6 +75,8 @@ class Stage:
             given = {"_brand_id": str(self.world.brand_id)} | given
         if rpc == "retry_mint_job":
             await _fail(self.world, self.mine.failed_job_id)
+        if rpc in AFTER_AN_END:
+            await _put_back(self.world, self.world.brand_id, self.mine)
         platform = self.world.platform
         return dict(await perform(platform, self.caller(caller), RPCS[rpc], given, "contract"))
 
@@ -97,6 +111,35 @@ def _submit(mine: Things, n: int) -> list[Raw]:
         common | serials,
         common | lots | {"_idempotency_key": f"lots-{n}"},
     ]
+
+
+def _link(mine: Things, n: int) -> list[Raw]:
+    link: Raw = {
+        "_product_id": str(mine.product_id),
+        "_link_type": "gs1:pip",
+        "_href": f"https://example.com/{n}",
+        "_title": "Oak table",
+        "_hreflang": "en",
+        "_media_type": "text/html",
+        "_is_default": True,
+    }
+    return [link, link | {"_link_id": str(mine.link_id)}]
+
+
+def _settings(mine: Things, n: int) -> list[Raw]:
+    patch: Raw = {
+        "name": f"Acme {n}",
+        "default_identity_mode": "serial",
+        "default_activation_mode": "first_scan",
+        "strata": 1_000_000,
+        "gcp_length": 7,
+        "print_profile": "generic-vdp-lf",
+        "biz_location": "urn:epc:id:sgln:9506000.00000.0",
+        "read_point": "https://id.gs1.org/414/9506000134352",
+        "clone_thresholds": {"scans_a_day_high": 200 + n},
+        "redirect_signed_urls": False,
+    }
+    return [{"_patch": patch}]
 
 
 def _page(**filters: object) -> list[Raw]:
@@ -191,7 +234,36 @@ EXAMPLES: dict[str, Callable[[Things, int], list[Raw]]] = {
     "update_product_batch": lambda mine, n: [
         {"_product_batch_id": str(mine.product_batch_id), "_patch": {"facility_ref": f"Plant {n}"}}
     ],
-    "set_brand_member": lambda mine, n: [{"_email": f"new-{n}@example.com", "_role": "viewer"}],
+    "list_products": lambda mine, n: _page(
+        commercial_status="ACTIVE", mint_readiness_status="READY"
+    ),
+    "get_product": lambda mine, n: [{"_product_id": str(mine.product_id)}],
+    "list_product_identifiers": lambda mine, n: [{"_product_id": str(mine.product_id)}],
+    "set_product_link": _link,
+    "list_product_links": lambda mine, n: _page(product_id=str(mine.product_id)),
+    "remove_product_link": lambda mine, n: [{"_link_id": str(mine.link_id)}],
+    "list_product_batches": lambda mine, n: _page(product_id=str(mine.product_id), status="READY"),
+    "list_brand_members": lambda mine, n: _page(),
+    "set_brand_member": lambda mine, n: [
+        {"_email": f"new-{n}@example.com", "_role": "viewer", "_subject": None},
+        {"_email": f"new-{n}@example.com", "_role": "viewer", "_subject": f"user-{n}"},
+    ],
+    "remove_brand_member": lambda mine, n: [{"_user_id": str(mine.user_id)}],
+    "create_api_key": lambda mine, n: [
+        {
+            "_name": f"ERP {n}",
+            "_scopes": ["mint:read", "mint:write"],
+            "_expires_at": "2099-01-31T12:00:00Z",
+        }
+    ],
+    "list_api_keys": lambda mine, n: _page(),
+    "rotate_api_key": lambda mine, n: [{"_api_key_id": str(mine.api_key_id)}],
+    "revoke_api_key": lambda mine, n: [
+        {"_api_key_id": str(mine.api_key_id), "_reason": "a laptop was lost"}
+    ],
+    "get_brand_settings": lambda mine, n: [{}],
+    "update_brand_settings": _settings,
+    "list_brand_hosts": lambda mine, n: _page(),
     "list_my_brands": lambda mine, n: _page(),
     "set_brand_host": lambda mine, n: [
         {"_base_url": f"https://n{n}.example.com", "_is_primary": False}
@@ -242,7 +314,7 @@ async def _things(world: World, caller: str) -> Things:
         activation_mode="first_scan",
     )
     await _fail(world, failed["mint_job_id"])
-    return Things(
+    things = Things(
         product_id=product_id,
         product_batch_id=product_batch["product_batch"]["id"],
         batch_id=product_batch["product_batch"]["id"],
@@ -253,7 +325,47 @@ async def _things(world: World, caller: str) -> Things:
         export_group_id=packs["export_group_id"],
         preflight_id=preflight["id"],
         failed_job_id=failed["mint_job_id"],
+        link_id=uuid4(),
+        user_id=uuid4(),
+        api_key_id=uuid4(),
     )
+    brand_id = world.other_brand_id if caller == "stranger" else world.brand_id
+    await _put_back(world, brand_id, things)
+    return things
+
+
+async def _put_back(world: World, brand_id: UUID, things: Things) -> None:
+    """A link of the product, a member that is nobody of the cast, a key that is good."""
+    async with world.platform.database.pool.acquire() as connection:
+        await connection.execute(
+            "insert into product_link "
+            "(brand_id, id, product_id, link_type, href, title, created_at, updated_at) "
+            "values ($1, $2, $3, 'gs1:pip', 'https://example.com/', 'Oak', now(), now()) "
+            "on conflict do nothing",
+            brand_id,
+            things.link_id,
+            things.product_id,
+        )
+        await connection.execute(
+            "insert into app_user (id, email, email_key, password_hash, created_at, updated_at) "
+            "values ($1, $2, $2, 'none', now(), now()) on conflict do nothing",
+            things.user_id,
+            f"{things.user_id}@example.com",
+        )
+        await connection.execute(
+            "insert into brand_member (brand_id, user_id, role, created_at, updated_at) "
+            "values ($1, $2, 'editor', now(), now()) on conflict do nothing",
+            brand_id,
+            things.user_id,
+        )
+        await connection.execute(
+            "insert into api_key (brand_id, id, client_id, secret_hash, name, scopes, created_at) "
+            "values ($1, $2, $3, '', 'key', '{mint:read}', now()) "
+            "on conflict (brand_id, id) do update set revoked_at = null",
+            brand_id,
+            things.api_key_id,
+            f"mk_live_{things.api_key_id.hex}",
+        )
 
 
 async def _fail(world: World, mint_job_id: UUID) -> None:

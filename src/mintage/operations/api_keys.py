@@ -88,7 +88,6 @@ async def create_api_key(call: Call, arguments: CreateApiKey) -> Answer:
         call,
         key_id,
         "created",
-        client_id=client_id,
         name=arguments.name,
         scopes=arguments.scopes,
         expires_at=expires_at,
@@ -122,9 +121,7 @@ async def rotate_api_key(call: Call, arguments: RotateApiKey) -> Answer:
     )
     if status != "UPDATE 1":
         raise RuntimeError("a locked API key changed")
-    await _record(
-        call, arguments.api_key_id, "rotated", client_id=row["client_id"], name=row["name"]
-    )
+    await _record(call, arguments.api_key_id, "rotated", name=row["name"])
     return {
         "ok": True,
         "id": arguments.api_key_id,
@@ -149,7 +146,6 @@ async def revoke_api_key(call: Call, arguments: RevokeApiKey) -> Answer:
             call,
             arguments.api_key_id,
             "revoked",
-            client_id=row["client_id"],
             name=row["name"],
             reason=arguments.reason,
         )
