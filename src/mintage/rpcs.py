@@ -15,6 +15,7 @@ from mintage.operations import (
     api_keys,
     arguments,
     arguments_catalogue,
+    arguments_exports,
     arguments_minting,
     brand_settings,
     brands,
@@ -98,8 +99,13 @@ _ROWS: Final = (
     Rpc(mint_events.list_mint_events, arguments.ListMintEvents, "mint:read", is_read_only=True),
     Rpc(kpis.get_mint_kpis, arguments_minting.GetMintKpis, "mint:read", is_read_only=True),
     # Exports
-    Rpc(exports.request_payload_packs, arguments.RequestPayloadPacks, "exports:write"),
-    Rpc(exports.list_payload_packs, arguments.ListPayloadPacks, "mint:read", is_read_only=True),
+    Rpc(exports.request_payload_packs, arguments_exports.RequestPayloadPacks, "exports:write"),
+    Rpc(
+        exports.list_payload_packs,
+        arguments_exports.ListPayloadPacks,
+        "mint:read",
+        is_read_only=True,
+    ),
     # Catalogue
     Rpc(products.create_product, arguments.CreateProduct, "products:write"),
     Rpc(products.update_product, arguments.UpdateProduct, "products:write"),

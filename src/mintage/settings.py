@@ -5,8 +5,10 @@ Not here: secrets' files (`secrets.py` makes and reads them) and brand settings 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -18,7 +20,6 @@ class Limits:
 
     request_quantity_max: int = 1_000_000
     cycle_units_max: int = 20_000
-    lots_max: int = 100
     pack_units: int = 10_000
     signed_url_lifetime_s_max: int = 300
     attempts_max: int = 3
@@ -128,6 +129,9 @@ SETTINGS: Final = (
 
 _OWN_ISSUER: Final = "mintage"
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_HOST_NAME: Final = re.compile(
+    r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*"
+)
 _NOT_OURS: Final = ("MINTAGE_TEST_", "MINTAGE_BENCH_")
 
 
@@ -186,6 +190,8 @@ def base_url_of(value: str) -> str:
         or parts.path not in {"", "/"}
     ):
         raise ValueError("must be scheme, host and port only")
+    if not (_HOST_NAME.fullmatch(parts.hostname) or _is_address(parts.hostname)):
+        raise ValueError("must have a host name of a-z, 0-9, hyphens and dots, or an address")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port is not None else "")
 
@@ -232,6 +238,14 @@ def _check_jwks_url(value: str) -> None:
             "MINTAGE_FOREIGN_JWKS_URL must be an https:// URL without user information, "
             "e.g. https://login.example.com/.well-known/jwks.json"
         )
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _base_url(variable: str, value: str) -> str:

@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from mintage.operations import pack_execution
+from mintage.operations.call import SERVICE
 from mintage.operations.pack_sweep import sweep_orphans
 from mintage.packs.formats import FORMATS
 from mintage.packs.rows import UnitRow
@@ -440,3 +441,16 @@ async def _group_status(desk: Desk, group: dict[str, Any]) -> str:
     )
     status: str = row["status"]
     return status
+
+
+async def test_a_work_item_without_a_pack_is_taken_off_and_holds_up_nothing(desk: Desk) -> None:
+    minted = await desk.world.minted(3)
+    async with desk.world.platform.database.transaction(SERVICE.identity(None)) as connection:
+        await connection.execute(
+            "insert into work_item (kind, brand_id, ref_id, enqueued_at, runnable_at)"
+            " values ('payload_pack', $1, gen_random_uuid(), 'epoch', 'epoch')",
+            desk.world.brand_id,
+        )
+    await desk.request(minted["mint_batch_id"])
+    outcomes = await desk.process_all()
+    assert [outcome.result for outcome in outcomes] == ["failed", "completed"]

@@ -9,7 +9,7 @@ import pytest
 
 from mintage.errors import CONFLICT, FORBIDDEN, NOT_AUTHENTICATED
 from tests.support.minting import rows
-from tests.support.refusals import bad_arguments, payloads, refused_with
+from tests.support.refusals import bad_arguments, payloads, raced, refused_with
 from tests.support.world import World
 
 RPC = "set_brand_host"
@@ -153,3 +153,26 @@ async def test_no_member_gives_a_brand_a_host(world: World, caller: str) -> None
 async def test_an_anonymous_caller_gives_no_host(world: World) -> None:
     call = world.rpc(RPC, "anonymous", base_url="https://id.acme.example")
     await refused_with(NOT_AUTHENTICATED, call)
+
+
+async def test_of_hosts_that_race_to_be_primary_one_is(world: World) -> None:
+    names = [f"https://id{number}.example.com" for number in range(8)]
+    answers, errors = await raced(
+        *(world.rpc(RPC, "service", base_url=name, is_primary=True) for name in names)
+    )
+    assert (len(answers), errors) == (8, [])
+    assert sum(is_primary for _, is_primary in (await _hosts(world)).values()) == 1
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "https://a b.example",
+        "https://<script>",
+        "https://a..b",
+        "https://-a.example",
+        "https://ä.example",
+    ],
+)
+async def test_a_host_that_is_no_host_name_is_refused(world: World, base_url: str) -> None:
+    assert list(await bad_arguments(world.rpc(RPC, "service", base_url=base_url))) == ["_base_url"]

@@ -447,3 +447,32 @@ def _body(serial: str) -> int:
     for character in serial[5:15]:
         number = number * 32 + ALPHABET.index(character)
     return number
+
+
+async def test_faults_of_types_lots_and_serials_are_named_together(world: World) -> None:
+    faults = await bad_arguments(
+        world.rpc(
+            "submit_mint_request",
+            product_id="none",
+            requested_quantity=3,
+            identity_mode="serial",
+            activation_mode="later",
+            lots=[{"lot_code": "L", "qty": 3}],
+            serials=["A", "=B", "C"],
+            more=1,
+        )
+    )
+    assert set(faults) == {
+        "_product_id",
+        "_activation_mode",
+        "_lots",
+        "_serials[1]",
+        "_more",
+    }
+
+
+async def test_lots_are_looked_at_although_the_quantity_is_none(world: World) -> None:
+    faults = await bad_arguments(
+        world.submit(await world.product(), 0, identity_mode="batch", lots=[])
+    )
+    assert set(faults) == {"_requested_quantity", "_lots"}

@@ -40,6 +40,9 @@ AWAY_ERRORS = (
 """What a driver raises when the server is away: answered 503, never 500."""
 
 
+IDLE_TIMEOUT_S = 60
+
+
 class DatabaseRole(StrEnum):
     """The roles of sql/schema.sql that a transaction can take."""
 
@@ -103,6 +106,8 @@ class Database:
         opening = [
             "begin read only" if read_only else "begin",
             f"set local statement_timeout = '{statement_timeout_s or self._statement_timeout_s}s'",
+            # A frozen process gives up its locks, although its connection lives.
+            f"set local idle_in_transaction_session_timeout = '{IDLE_TIMEOUT_S}s'",
             identity.statements(),
         ]
         if not waits_for_disk:

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 from uuid import UUID
 
 from pydantic import (
@@ -30,6 +30,7 @@ from pydantic_core import PydanticCustomError
 
 from mintage.errors import ArgumentProblem, invalid_input
 from mintage.operations.argument_faults import by_wire_name, problems_of
+from mintage.operations.mint_request_faults import lot_faults, serial_faults
 from mintage.rules import gs1, lifecycle
 from mintage.rules.violation import RuleViolation
 
@@ -176,6 +177,11 @@ class Arguments(BaseModel):
         validate_by_alias=True,
     )
 
+    @classmethod
+    def faults_beyond_types(cls, sound: Mapping[str, Any]) -> list[ArgumentProblem]:
+        """What is wrong between and inside the arguments whose types are right: `sound`, by wire name."""
+        return []
+
 
 class Nested(BaseModel):
     """An object inside an argument: keys as they are."""
@@ -224,6 +230,17 @@ class SubmitMintRequest(BrandArguments):
     )
     idempotency_key: IdempotencyKey | None = None
 
+    @classmethod
+    def faults_beyond_types(cls, sound: Mapping[str, Any]) -> list[ArgumentProblem]:
+        mode, quantity = sound.get("_identity_mode"), sound.get("_requested_quantity")
+        problems = []
+        if "_lots" in sound:
+            lots = [(lot["lot_code"], lot["qty"]) for lot in sound["_lots"]]
+            problems += lot_faults(lots, mode, quantity)
+        if "_serials" in sound:
+            problems += serial_faults(sound["_serials"], mode, quantity)
+        return problems
+
 
 class ProcessMintJobBatch(Arguments):
     mint_job_id: MintJobId | None = None
@@ -266,32 +283,6 @@ class ListMintEvents(BrandArguments):
     from_: From | None = Field(default=None, alias="_from")
     to: To | None = None
     limit: Limit = 50
-    cursor: Cursor | None = None
-
-
-# Exports
-
-
-class RequestPayloadPacks(BrandArguments):
-    mint_batch_id: MintBatchId
-    format: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(
-        default="csv", description="the name of a format, such as csv"
-    )
-    profile: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = Field(
-        default=None, description="the name of a print profile"
-    )
-    options: dict[str, object] | None = Field(
-        default=None, description="an object of the format's options"
-    )
-
-
-class ListPayloadPacks(BrandArguments):
-    mint_batch_id: MintBatchId | None = None
-    export_group_id: Uuid | None = Field(default=None, description="the UUID of an export group")
-    status: Literal["pending", "generating", "completed", "failed"] | None = Field(
-        default=None, description="one of " + ", ".join(lifecycle.PACK_STATUSES)
-    )
-    limit: Limit = 20
     cursor: Cursor | None = None
 
 
@@ -428,10 +419,18 @@ def parse_arguments(model: type[_Model], raw: Mapping[str, object]) -> _Model:
         for name, value in raw.items()
         if value is not None or _is_required(model, name) or name not in by_wire_name(model)
     }
+    problems: list[ArgumentProblem] = []
+    parsed = None
     try:
-        return model.model_validate(given)
+        parsed = model.model_validate(given)
     except ValidationError as error:
-        raise invalid_input(problems_of(model, error)) from None
+        problems = problems_of(model, error)
+    faulty = {re.split(r"[.\[]", problem.argument, maxsplit=1)[0] for problem in problems}
+    sound = {name: value for name, value in given.items() if name not in faulty}
+    problems += model.faults_beyond_types(sound)
+    if parsed is None or problems:
+        raise invalid_input(problems)
+    return parsed
 
 
 def parse_brand_id(raw: Mapping[str, object]) -> UUID:

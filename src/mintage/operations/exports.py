@@ -14,7 +14,7 @@ import asyncpg
 from mintage.db.paging import ListKey
 from mintage.db.queries import query
 from mintage.errors import ArgumentProblem, invalid_input, not_found
-from mintage.operations.arguments import ListPayloadPacks, RequestPayloadPacks
+from mintage.operations.arguments_exports import ListPayloadPacks, RequestPayloadPacks
 from mintage.operations.call import Answer, BlockingReason, Call, Refused, TryAgain
 from mintage.operations.events import record_event
 from mintage.operations.listing import page_answer, start_position

@@ -6,12 +6,14 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import urlsplit
 
+import asyncpg
+
 from mintage.db.paging import CursorProblem, ListKey, decode_cursor, encode_cursor
 from mintage.db.queries import query
 from mintage.errors import ArgumentProblem, invalid_input
 from mintage.operations.arguments import SetBrandHost
 from mintage.operations.arguments_catalogue import ListBrandHosts
-from mintage.operations.call import Answer, Call
+from mintage.operations.call import Answer, Call, TryAgain
 from mintage.operations.conflicts import taken
 from mintage.operations.events import record_event
 from mintage.operations.listing import END, bad_cursor, moment_of_cursor
@@ -39,9 +41,13 @@ async def set_brand_host(call: Call, arguments: SetBrandHost) -> Answer:
     host = urlsplit(base_url).hostname or ""
     if arguments.is_primary:
         await call.connection.execute(_DROP_PRIMARY, call.brand_id, host)
-    row = await call.connection.fetchrow(
-        _SET, host, call.brand_id, base_url, arguments.is_primary, call.now
-    )
+    try:
+        row = await call.connection.fetchrow(
+            _SET, host, call.brand_id, base_url, arguments.is_primary, call.now
+        )
+    except asyncpg.UniqueViolationError:
+        # A racing call has made another host the primary one.
+        raise TryAgain from None
     if row is None:
         raise taken("_base_url", f"host {host}", "give a host that no other brand has")
     await record_event(

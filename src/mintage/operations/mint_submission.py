@@ -13,7 +13,6 @@ from typing import Final
 from uuid import UUID
 
 from mintage.db.queries import query
-from mintage.errors import ArgumentProblem, invalid_input
 from mintage.operations.arguments import SubmitMintRequest
 from mintage.operations.call import Answer, BlockingReason, Call, Refused, TryAgain
 from mintage.operations.idempotency import KeyedRequest, find_earlier
@@ -31,10 +30,8 @@ from mintage.operations.mint_preconditions import (
     blocked,
     check_preconditions,
 )
-from mintage.rules.gs1 import lot_code_problem
-from mintage.rules.serials import first_bad_serials, first_duplicates
+from mintage.operations.mint_request_faults import NAMED_SERIALS_MAX
 
-_NAMED_SERIALS_MAX: Final = 100
 _SERIALS_A_STATEMENT: Final = 20_000
 _TAKEN_SERIALS: Final = query("mint_batch", "taken_serials")
 _REGISTER_SERIALS: Final = query("mint_batch", "register_serials")
@@ -55,9 +52,6 @@ async def submit_mint_request_with_head_start(call: Call, arguments: SubmitMintR
 
 
 async def _submit(call: Call, arguments: SubmitMintRequest, *, head_start_s: float) -> Answer:
-    problems = _lot_problems(call, arguments) + await _serial_problems(arguments)
-    if problems:
-        raise invalid_input(problems)
     request = _request(arguments)
     earlier = await _earlier(call, request)
     if earlier is not None:
@@ -124,66 +118,6 @@ def _order(arguments: SubmitMintRequest) -> MintOrder:
     )
 
 
-def _lot_problems(call: Call, arguments: SubmitMintRequest) -> list[ArgumentProblem]:
-    lots = arguments.lots
-    if lots is None:
-        return []
-    if arguments.identity_mode == "serial":
-        return [
-            ArgumentProblem("_lots", "is given in serial mode", "leave it out, or use batch mode")
-        ]
-    if not 1 <= len(lots) <= call.limits.lots_max:
-        hint = f"must be a list of 1 to {call.limits.lots_max} lots, or be left out"
-        return [ArgumentProblem("_lots", f"has {len(lots)} lots", hint)]
-    problems = []
-    seen: set[str] = set()
-    for index, lot in enumerate(lots):
-        problem = lot_code_problem(lot.lot_code)
-        if problem is None and lot.lot_code in seen:
-            problem = "is there twice"
-        seen.add(lot.lot_code)
-        if problem:
-            hint = "must be 1 to 20 characters of GS1 set 82 (AI 10), each code once"
-            problems.append(ArgumentProblem(f"_lots[{index}].lot_code", problem, hint))
-    total = sum(lot.qty for lot in lots)
-    if total != arguments.requested_quantity:
-        hint = f"the lots' qty must add up to _requested_quantity, {arguments.requested_quantity}"
-        problems.append(ArgumentProblem("_lots", f"adds up to {total}", hint))
-    return problems
-
-
-async def _serial_problems(arguments: SubmitMintRequest) -> list[ArgumentProblem]:
-    serials = arguments.serials
-    if serials is None:
-        return []
-    if arguments.identity_mode != "serial":
-        return [
-            ArgumentProblem(
-                "_serials", "is given in batch mode", "leave it out, or use serial mode"
-            )
-        ]
-    if len(serials) != arguments.requested_quantity:
-        hint = f"must hold as many serials as _requested_quantity, {arguments.requested_quantity}"
-        return [ArgumentProblem("_serials", f"holds {len(serials)} serials", hint)]
-    if len(serials) > _SERIALS_A_STATEMENT:
-        return await asyncio.to_thread(_bad_serials, serials)
-    return _bad_serials(serials)
-
-
-def _bad_serials(serials: Sequence[str]) -> list[ArgumentProblem]:
-    hint = "must be 1 to 20 characters of GS1 set 82 (AI 21), not of the shape of generated serials"
-    bad = [
-        ArgumentProblem(f"_serials[{index}]", problem, hint)
-        for index, problem in first_bad_serials(serials, _NAMED_SERIALS_MAX)
-    ]
-    if bad:
-        return bad
-    return [
-        ArgumentProblem(f"_serials[{index}]", f"{value} is there twice", "must be there once")
-        for index, value in first_duplicates(serials, _NAMED_SERIALS_MAX)
-    ]
-
-
 def _request(arguments: SubmitMintRequest) -> KeyedRequest:
     """The request as its idempotency key stands for it; a million serials as their digest."""
     serials = arguments.serials
@@ -233,7 +167,7 @@ async def _taken_serials(call: Call, serials: Sequence[str]) -> BlockingReason |
     return BlockingReason(
         "SERIALS_NOT_UNIQUE",
         f"{len(named)} of the serials were used in this brand before; a serial is used once for ever.",
-        {"count": len(named), "first": named[:_NAMED_SERIALS_MAX]},
+        {"count": len(named), "first": named[:NAMED_SERIALS_MAX]},
     )
 
 

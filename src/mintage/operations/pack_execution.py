@@ -138,7 +138,7 @@ async def _start(call: Call, item: asyncpg.Record) -> PackClaim | PackOutcome:
     pack_id, epoch = item["ref_id"], item["lease_epoch"]
     batch = await call.connection.fetchrow(_BATCH_OF_PACK, call.brand_id, pack_id)
     if batch is None:
-        raise LookupError("a queued work item without a pack")
+        return await _take_off(call, pack_id, epoch)
     error: PackError | None = None
     if batch["status"] == "voided":
         error = "BATCH_VOIDED"
@@ -149,7 +149,7 @@ async def _start(call: Call, item: asyncpg.Record) -> PackClaim | PackOutcome:
         return PackOutcome("failed", call.brand_id, pack_id, error)
     pack = await call.connection.fetchrow(_START_PACK, call.brand_id, pack_id)
     if pack is None:
-        raise LookupError("a queued work item of a finished pack")
+        return await _take_off(call, pack_id, epoch)
     await call.connection.execute(_START_GROUP, call.brand_id, pack["export_group_id"])
     return PackClaim(
         brand_id=call.brand_id,
@@ -169,6 +169,13 @@ async def _start(call: Call, item: asyncpg.Record) -> PackClaim | PackOutcome:
             is_voided=False,
         ),
     )
+
+
+async def _take_off(call: Call, pack_id: UUID, epoch: int) -> PackOutcome:
+    """A work item whose pack cannot be written: kept, it would be the first to be claimed for ever."""
+    _log.error("a work item has no pack that can be written", payload_pack_id=str(pack_id))
+    await call.connection.execute(_REMOVE, KIND, call.brand_id, pack_id, epoch)
+    return PackOutcome("failed", call.brand_id, pack_id, "INTERNAL")
 
 
 async def _read_rows(transactions: Transactions, claim: PackClaim) -> list[UnitRow]:
