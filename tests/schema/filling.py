@@ -67,6 +67,9 @@ values (:brand, :a, :a, :a, :a, 'csv', 1, 1, 0, 5, 'pending', now());
 insert into scan_event (brand_id, id, scanned_at, outcome, traffic_class)
 values (:brand, :a, now(), 'recorded', 'human');
 
+insert into scan_receipt (brand_id, scan_id, outcome, scanned_at, created_at)
+values (:brand, 'scan-1', 'recorded', now(), now());
+
 insert into tally_delta (brand_id, day, metric, delta) values (:brand, current_date, 'scans', 1);
 insert into brand_tally (brand_id, day, metric, value) values (:brand, current_date, 'scans', 1);
 insert into brand_total (brand_id, metric, value) values (:brand, 'scans', 1);

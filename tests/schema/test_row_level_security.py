@@ -119,9 +119,9 @@ async def test_a_member_sees_the_rows_of_his_brand_alone(brands: TwoBrands) -> N
             assert await brands.seen_by(brands.owner, table) == {brands.mine}, table
 
 
-async def test_the_application_reads_all_but_the_deltas(brands: TwoBrands) -> None:
+async def test_the_application_reads_all_but_deltas_and_receipts(brands: TwoBrands) -> None:
     closed = [t for t in brands.tables if not await brands.may(DatabaseRole.APP, t, "select")]
-    assert closed == ["tally_delta"]
+    assert closed == ["scan_receipt", "tally_delta"]
 
 
 async def _sees_nothing(brands: TwoBrands, identity: Identity) -> None:

@@ -47,6 +47,7 @@ STATES: list[tuple[str, str, Collection[str]]] = [
     ("export_group", "created_by_type", ACTOR_TYPES),
     ("payload_pack", "status", lifecycle.PACK_STATUSES),
     ("scan_event", "outcome", lifecycle.SCAN_OUTCOMES),
+    ("scan_receipt", "outcome", lifecycle.SCAN_OUTCOMES),
 ]
 
 

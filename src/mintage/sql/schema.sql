@@ -338,6 +338,7 @@ create table mint_lot (
   foreign key (brand_id, mint_batch_id) references mint_batch (brand_id, id)
 );
 create index mint_lot_gtin on mint_lot (brand_id, gtin14, lot_code);
+create index mint_lot_code on mint_lot (brand_id, lot_code, mint_batch_id);
 
 -- Insert-only, two indexes, no foreign key, no trigger, no status: each would cost a fifth or more of the
 -- minting rate. The closing guard of a cycle and sql/checks/ hold its integrity; status is derived.
@@ -446,6 +447,8 @@ create table payload_pack (
 );
 create index payload_pack_newest on payload_pack (brand_id, created_at desc, id desc);
 create index payload_pack_batch on payload_pack (brand_id, mint_batch_id, created_at desc, id desc);
+create index payload_pack_status on payload_pack (brand_id, status, created_at desc, id desc);
+create index payload_pack_group on payload_pack (brand_id, export_group_id, id);
 create unique index payload_pack_path on payload_pack (brand_id, storage_path) where storage_path is not null;
 
 -- Scans, by month. Partitions are made ahead by ensure_scan_event_partitions().
@@ -465,9 +468,16 @@ create table scan_event (
   os            text,
   device        text,
   path          text,
+  severity      text collate "C" check (severity in ('info', 'review', 'elevated', 'high')),
   primary key (brand_id, id, scanned_at)
 ) partition by range (scanned_at);
 create index scan_event_unit on scan_event (brand_id, unit_id, scanned_at desc, id desc) where unit_id is not null;
+create index scan_event_batch on scan_event (brand_id, mint_batch_id, scanned_at desc, id desc)
+  where mint_batch_id is not null;
+create index scan_event_product on scan_event (brand_id, product_id, scanned_at desc, id desc)
+  where product_id is not null;
+create index scan_event_severity on scan_event (brand_id, severity, scanned_at desc, id desc)
+  where severity is not null;
 create index scan_event_newest on scan_event (brand_id, scanned_at desc, id desc);
 
 create function ensure_scan_event_partitions(_from timestamptz, _months integer) returns void
@@ -494,6 +504,17 @@ begin
   end loop;
 end
 $$;
+
+-- Scans that their recorder named, so that each is recorded once however often it is sent.
+create table scan_receipt (
+  brand_id   uuid not null,
+  scan_id    text collate "C" not null check (char_length(scan_id) between 1 and 64),
+  outcome    text not null check (outcome in ('activated', 'already_active', 'recorded', 'revoked', 'unknown')),
+  scanned_at timestamptz not null,
+  created_at timestamptz not null,
+  primary key (brand_id, scan_id)
+);
+create index scan_receipt_age on scan_receipt (brand_id, scanned_at, scan_id);
 
 -- Figures: insert-only deltas, folded by a duty.
 create table tally_delta (
@@ -561,7 +582,7 @@ declare
 begin
   foreach table_name in array array[
     'product', 'product_identifier', 'product_link', 'product_batch', 'mint_job', 'mint_batch', 'mint_lot', 'mint_unit',
-    'unit_state', 'serial_registry', 'mint_event', 'export_group', 'payload_pack', 'scan_event',
+    'unit_state', 'serial_registry', 'mint_event', 'export_group', 'payload_pack', 'scan_event', 'scan_receipt',
     'tally_delta', 'brand_tally', 'brand_total', 'batch_tally'
   ] loop
     execute format('alter table %I enable row level security', table_name);
@@ -600,7 +621,8 @@ grant select on mint_unit to mintage_app, mintage_service;
 grant insert on mint_unit to mintage_minter;
 grant select, insert on serial_registry, mint_event, scan_event to mintage_app, mintage_service;
 grant delete on mint_job to mintage_service;
-grant insert, select (brand_id, id, created_at) on tally_delta to mintage_app;
+grant select, insert, delete on scan_receipt to mintage_service;
+grant insert, select (brand_id, id, created_at, day, metric, delta) on tally_delta to mintage_app;
 grant select, insert, delete on tally_delta to mintage_service;
 grant select on brand_tally, brand_total, batch_tally to mintage_app;
 grant select, insert, update on brand_tally, brand_total, batch_tally to mintage_service;
