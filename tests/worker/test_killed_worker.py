@@ -24,7 +24,7 @@ from tests.support.minting import (
     units_of,
     value,
 )
-from tests.support.refusals import until_somebody_waits
+from tests.support.refusals import until_nobody_waits, until_somebody_waits
 from tests.support.world import World
 
 ROOT = Path(__file__).parents[2]
@@ -174,6 +174,8 @@ async def test_a_job_that_kills_three_workers_fails(world: World, dsn: str) -> N
                 process.kill()
                 await process.wait()
             await holder.execute("commit")
+        # The next holder must not overtake the dead worker's statement, which would be taken for the next's.
+        await until_nobody_waits(world)
     async with _working(dsn, 50) as process:
         await _until(world, OPEN, wanted=False)
     job = await job_of(world, submitted)
