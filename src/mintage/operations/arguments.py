@@ -6,10 +6,9 @@ sentence "must be …". Not here: reading the body (`api.json_body`) and rules o
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal, TypeVar
 from uuid import UUID
 
@@ -29,82 +28,34 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from mintage.errors import ArgumentProblem, invalid_input
+from mintage.operations.argument_checks import (
+    CODE_FORM,
+    GTIN_FORM,
+    UUID_FORM,
+    gtin,
+    not_null,
+    read_date,
+    read_moment,
+    read_uuid,
+    require_gtin,
+    small_object,
+    stated,
+)
 from mintage.operations.argument_faults import by_wire_name, problems_of
 from mintage.operations.mint_request_faults import lot_faults, serial_faults
-from mintage.rules import gs1, lifecycle
-from mintage.rules.violation import RuleViolation
+from mintage.rules import lifecycle
 
-_UUID: Final = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
-_RFC3339: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}"
-    r"(?:\.[0-9]{1,6})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
-)
-_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DIGITS: Final = re.compile(r"-?[0-9]{1,18}")
-ATTRIBUTES_BYTES_MAX: Final = 16 * 1024
 
-
-def _uuid(value: object) -> UUID:
-    if isinstance(value, UUID):
-        return value
-    if not isinstance(value, str) or not _UUID.fullmatch(value):
-        raise PydanticCustomError("uuid", "is no UUID")
-    return UUID(value)
-
-
-def _moment(value: object) -> datetime:
-    if isinstance(value, datetime):
-        return value
-    if not isinstance(value, str) or not _RFC3339.fullmatch(value):
-        raise PydanticCustomError("moment", "is no time with an offset")
-    try:
-        return datetime.fromisoformat(value.upper()).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise PydanticCustomError("moment", "is no time that exists") from None
-
-
-def _date(value: object) -> date:
-    if isinstance(value, date):
-        return value
-    if not isinstance(value, str) or not _DATE.fullmatch(value):
-        raise PydanticCustomError("date", "is no date")
-    try:
-        return date.fromisoformat(value)
-    except ValueError:
-        raise PydanticCustomError("date", "is no date that exists") from None
-
-
-def _require_gtin(value: str, gtin_type: gs1.GtinType) -> None:
-    try:
-        gs1.gtin14(value, gtin_type)
-    except RuleViolation as violation:
-        raise PydanticCustomError("gtin", "{fault}", {"fault": str(violation)}) from None
-
-
-def _gtin(value: str) -> str:
-    _require_gtin(value, "gtin")
-    return value
-
-
-def _not_null(value: object) -> object:
-    if value is None:
-        raise PydanticCustomError("null", "is null")
-    return value
-
-
-def _attributes(value: dict[str, object]) -> dict[str, object]:
-    try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError):
-        raise PydanticCustomError("attributes", "is no object that JSON can hold") from None
-    if len(text.encode("utf-8", "replace")) > ATTRIBUTES_BYTES_MAX:
-        raise PydanticCustomError("attributes", "is too large")
-    return value
-
-
-Uuid = Annotated[UUID, BeforeValidator(_uuid, json_schema_input_type=str)]
-Moment = Annotated[datetime, BeforeValidator(_moment, json_schema_input_type=str)]
-Day = Annotated[date, BeforeValidator(_date, json_schema_input_type=str)]
+Uuid = Annotated[
+    UUID,
+    BeforeValidator(read_uuid, json_schema_input_type=str),
+    stated(format="uuid", pattern=UUID_FORM),
+]
+Moment = Annotated[
+    datetime, BeforeValidator(read_moment, json_schema_input_type=str), stated(format="date-time")
+]
+Day = Annotated[date, BeforeValidator(read_date, json_schema_input_type=str), stated(format="date")]
 Limit = Annotated[int, Field(ge=1, le=200, description="an integer from 1 to 200")]
 Cursor = Annotated[str, Field(max_length=512, description="the next_cursor of the page before")]
 From = Annotated[Moment, Field(description="a time such as 2026-01-31T12:00:00Z (inclusive)")]
@@ -143,15 +94,16 @@ Name = Annotated[
 Description = Annotated[str, Field(max_length=5000, description="text of at most 5000 characters")]
 Gtin = Annotated[
     str,
-    AfterValidator(_gtin),
+    AfterValidator(gtin),
+    stated(pattern=GTIN_FORM, format="gtin"),
     Field(description="8, 12, 13 or 14 digits with a right check digit"),
 ]
 Attributes = Annotated[
     dict[str, object],
-    AfterValidator(_attributes),
+    AfterValidator(small_object),
     Field(description="an object of at most 16 KiB"),
 ]
-NotNull: Final = BeforeValidator(_not_null)
+NotNull: Final = BeforeValidator(not_null)
 """For a key of a patch that is left out or has a value: null is 400."""
 HttpsUrl = Annotated[
     str,
@@ -212,7 +164,9 @@ class BrandArguments(Arguments):
 class LotArgument(Nested):
     """One lot of a batch-mode request."""
 
-    lot_code: str = Field(description="text of 1 to 20 characters of GS1 set 82 (AI 10)")
+    lot_code: Annotated[str, stated(pattern=CODE_FORM)] = Field(
+        description="text of 1 to 20 characters of GS1 set 82 (AI 10)"
+    )
     qty: Quantity
 
 
@@ -222,10 +176,17 @@ class SubmitMintRequest(BrandArguments):
     requested_quantity: Quantity
     identity_mode: IdentityMode
     activation_mode: ActivationMode
-    lots: Annotated[list[LotArgument], Field(max_length=100)] | None = Field(
+    lots: Annotated[list[LotArgument], Field(max_length=100), stated(minItems=1)] | None = Field(
         default=None, description="a list of 1 to 100 lots {lot_code, qty} (batch mode only)"
     )
-    serials: Annotated[list[str], Field(fail_fast=True)] | None = Field(
+    serials: (
+        Annotated[
+            list[Annotated[str, stated(pattern=CODE_FORM)]],
+            Field(fail_fast=True),
+            stated(minItems=1, maxItems=1_000_000, uniqueItems=True),
+        ]
+        | None
+    ) = Field(
         default=None, description="a list of as many serials as the quantity (serial mode only)"
     )
     idempotency_key: IdempotencyKey | None = None
@@ -356,7 +317,7 @@ class SetProductIdentifier(BrandArguments):
             case "sku" if not 1 <= len(value) <= 64:
                 raise PydanticCustomError("sku", "is no SKU of 1 to 64 characters")
             case "gtin" | "ean" | "upc" as gtin_type:
-                _require_gtin(value, gtin_type)
+                require_gtin(value, gtin_type)
         return value
 
 
@@ -436,7 +397,7 @@ def parse_arguments(model: type[_Model], raw: Mapping[str, object]) -> _Model:
 def parse_brand_id(raw: Mapping[str, object]) -> UUID:
     """`_brand_id` alone, which is checked before membership and before all other arguments."""
     try:
-        return _uuid(raw.get("_brand_id"))
+        return read_uuid(raw.get("_brand_id"))
     except PydanticCustomError:
         problem = "is missing" if raw.get("_brand_id") is None else "is no UUID"
         raise invalid_input(

@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from mintage.operations.argument_checks import stated
 from mintage.operations.arguments import (
     ActivationMode,
     BrandArguments,
@@ -208,6 +209,7 @@ class CreateApiKey(BrandArguments):
         list[roles.Scope],
         Field(min_length=1, max_length=len(roles.SCOPES)),
         AfterValidator(_distinct),
+        stated(uniqueItems=True),
     ] = Field(description="a list of one or more different ones of " + ", ".join(roles.SCOPES))
     expires_at: Moment | None = Field(
         default=None, description="a time in the future such as 2030-01-31T12:00:00Z"

@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from mintage.operations.argument_checks import stated
 from mintage.operations.arguments import (
     BatchStatus,
     BrandArguments,
@@ -53,7 +54,7 @@ class SetMintBatchStatus(BrandArguments):
 
 
 class RevokeMintUnits(BrandArguments):
-    unit_ids: Annotated[list[Uuid], AfterValidator(_each_once)] = Field(
+    unit_ids: Annotated[list[Uuid], AfterValidator(_each_once), stated(uniqueItems=True)] = Field(
         min_length=1,
         max_length=REVOKED_UNITS_MAX,
         description=f"a list of 1 to {REVOKED_UNITS_MAX} UUIDs of mint units, each once",
