@@ -25,13 +25,14 @@ from mintage.api.door import Door
 from mintage.api.foreign import foreign_users
 from mintage.db import embedded
 from mintage.db.connection import open_database
+from mintage.db.dsn import read_dsn
 from mintage.db.migrate import migrate, require_current_schema
 from mintage.perform import Platform
 from mintage.resolver.app import Resolver, build_resolver
 from mintage.resolver.paths import RESOLVER_PREFIXES
 from mintage.resolver.scan_buffer import ScanBuffer
 from mintage.secrets import Secrets, load_or_create_secrets
-from mintage.settings import Settings
+from mintage.settings import Settings, SettingsError
 from mintage.storage import PackStore, open_pack_store
 from mintage.worker.duties import duties_of
 from mintage.worker.loop import Worker, lanes_of
@@ -47,10 +48,13 @@ DRAIN_S: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """A platform that is up: what doors, worker and commands are made of."""
+    """A platform that is up: what doors, worker and commands are made of.
+
+    `direct_dsn` leads to the database itself, past a pooler.
+    """
 
     settings: Settings
-    dsn: str
+    direct_dsn: str
     platform: Platform
     secrets: Secrets
     store: PackStore
@@ -68,9 +72,11 @@ async def open_runtime(
     not current is refused.
     """
     async with AsyncExitStack() as stack:
+        _refuse_unreadable_urls(settings)
         dsn = settings.database_url or await _embedded_dsn(stack, settings, may_join=may_join)
+        direct_dsn = settings.direct_database_url or dsn
         if may_migrate:
-            await migrate(dsn)
+            await migrate(direct_dsn)
         else:
             await require_current_schema(dsn)
         database = await open_database(
@@ -82,12 +88,25 @@ async def open_runtime(
         stack.push_async_callback(database.close)
         yield Runtime(
             settings=settings,
-            dsn=dsn,
+            direct_dsn=direct_dsn,
             platform=Platform(database, settings.limits),
             secrets=await asyncio.to_thread(load_or_create_secrets, settings.secrets_file),
             store=await asyncio.to_thread(open_pack_store, settings.storage_url, settings.data_dir),
             is_embedded=settings.database_url is None,
         )
+
+
+def _refuse_unreadable_urls(settings: Settings) -> None:
+    for variable, url in (
+        ("MINTAGE_DATABASE_URL", settings.database_url),
+        ("MINTAGE_DIRECT_DATABASE_URL", settings.direct_database_url),
+        ("MINTAGE_REPLICA_URL", settings.replica_url),
+    ):
+        try:
+            if url is not None:
+                read_dsn(url)
+        except ValueError as problem:
+            raise SettingsError(f"{variable}: {problem}") from None
 
 
 async def _embedded_dsn(stack: AsyncExitStack, settings: Settings, *, may_join: bool) -> str:
@@ -110,7 +129,7 @@ def _make_private(folder: Path) -> None:
 async def run_worker(runtime: Runtime) -> AsyncIterator[Worker]:
     """A worker in this process; at the end it finishes the steps under way."""
     platform, store = runtime.platform, runtime.store
-    worker = Worker(platform, runtime.dsn, lanes_of(platform, store), duties_of(store))
+    worker = Worker(platform, runtime.direct_dsn, lanes_of(platform, store), duties_of(store))
     task = asyncio.create_task(worker.run())
     try:
         yield worker

@@ -46,6 +46,7 @@ class Limits:
     client_token_lifetime_s: int = 900
     clock_leeway_s: int = 60
     statement_timeout_s: int = 30
+    replica_lag_s_max: float = 10.0
     preflight_kept_days: int = 30
     resolver_base_url: str = "http://{slug}.localhost"
     foreign_issuer: str = ""
@@ -83,6 +84,8 @@ class Settings:
     secrets_file: Path
     limits: Limits = field(default_factory=Limits)
     foreign_issuer: ForeignIssuer | None = None
+    direct_database_url: str | None = None
+    replica_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,12 @@ SETTINGS: Final = (
     SettingDoc(
         "MINTAGE_DATABASE_URL", "", "PostgreSQL 15 to 18 to use instead of the embedded one"
     ),
+    SettingDoc(
+        "MINTAGE_DIRECT_DATABASE_URL",
+        "",
+        "the same database past a pooler, for migrations and NOTIFY",
+    ),
+    SettingDoc("MINTAGE_REPLICA_URL", "", "a streaming replica that the resolver reads from"),
     SettingDoc(
         "MINTAGE_POSTGRES_BIN", "", "folder of other PostgreSQL programs for the embedded one"
     ),
@@ -154,7 +163,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     foreign = _foreign_issuer(environment, platform_url)
     return Settings(
         data_dir=data_dir,
-        database_url=_database_url(environment.get("MINTAGE_DATABASE_URL")),
+        database_url=_database_url(environment, "MINTAGE_DATABASE_URL"),
         postgres_bin_dir=Path(postgres_bin).expanduser() if postgres_bin else None,
         host=host,
         port=port,
@@ -174,6 +183,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             foreign_issuer=foreign.issuer if foreign is not None else "",
         ),
         foreign_issuer=foreign,
+        direct_database_url=_database_url(environment, "MINTAGE_DIRECT_DATABASE_URL"),
+        replica_url=_database_url(environment, "MINTAGE_REPLICA_URL"),
     )
 
 
@@ -264,12 +275,15 @@ def _resolver_base_url(domain: str, port: int) -> str:
     return "http://{slug}.localhost" + ("" if port in {0, 80} else f":{port}")
 
 
-def _database_url(value: str | None) -> str | None:
+def _database_url(environment: Mapping[str, str], variable: str) -> str | None:
+    value = environment.get(variable)
     if not value:
         return None
-    if urlsplit(value).scheme not in {"postgres", "postgresql"}:
+    if not environment.get("MINTAGE_DATABASE_URL"):
+        raise SettingsError(f"{variable} goes with MINTAGE_DATABASE_URL: set that too")
+    if not value.startswith(("postgres://", "postgresql://")):
         raise SettingsError(
-            "MINTAGE_DATABASE_URL must begin with postgresql://, "
+            f"{variable} must begin with postgresql://, "
             "e.g. postgresql://mintage:…@db.example.com:5432/mintage"
         )
     return value

@@ -11,12 +11,12 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import asyncpg
 
-from mintage.db.dsn import read_dsn
+from mintage.db.connect import AWAY_ERRORS, ServerIsStandby, Servers, is_pooled
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -27,18 +27,7 @@ else:
     Connection = asyncpg.Connection
     Pool = asyncpg.Pool
 
-AWAY_ERRORS = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.InterfaceError,
-    OSError,
-    TimeoutError,
-)
-"""What a driver raises when the server is away: answered 503, never 500."""
-
+__all__ = ["AWAY_ERRORS", "Connection", "Database", "DatabaseRole", "Identity", "open_database"]
 
 IDLE_TIMEOUT_S = 60
 
@@ -116,31 +105,61 @@ class Database:
             try:
                 await connection.execute("; ".join(opening))
                 yield connection
+            except asyncpg.ReadOnlySQLTransactionError as error:
+                await _roll_back(connection)
+                if read_only:
+                    raise
+                # Kept, it would lead to the standby again and again.
+                connection.terminate()
+                raise ServerIsStandby from error
             except BaseException:
-                if connection.is_in_transaction():
-                    await connection.execute("rollback")
+                await _roll_back(connection)
                 raise
             else:
                 await connection.execute("commit")
 
 
 async def open_database(
-    dsn: str, *, connections: int, statement_timeout_s: int, application: str
+    dsn: str,
+    *,
+    connections: int,
+    statement_timeout_s: int,
+    application: str,
+    connects_now: bool = True,
 ) -> Database:
-    """A pool on `dsn`. `statement_cache_size=0` in the URL's query is honoured (PgBouncer)."""
-    target = read_dsn(dsn)
+    """A pool on the servers of `dsn`; with `connects_now` one of them must answer.
+
+    How many statements a connection keeps prepared is the URL's `statement_cache_size`; where it does not
+    say, none behind a pooler: there the next transaction may meet a server connection that has them not.
+    """
+    servers = Servers(dsn)
+    options: dict[str, Any] = {"server_settings": {"application_name": f"mintage {application}"}}
+    if connects_now and servers.statement_cache_size is None:
+        connection = await servers.connect(statement_cache_size=0, **options)
+        try:
+            if await is_pooled(connection):
+                options["statement_cache_size"] = 0
+        finally:
+            await connection.close()
+
+    async def connect(*_: Any, **asked: Any) -> asyncpg.Connection[asyncpg.Record]:
+        return await servers.connect(**asked, **options)
+
     pool = await asyncpg.create_pool(
-        target.dsn,
-        statement_cache_size=target.statement_cache_size,
-        min_size=1,
+        dsn,
+        connect=connect,
+        min_size=1 if connects_now else 0,
         max_size=connections,
         init=_prepare_connection,
         reset=_reset_connection,
-        timeout=5,
         max_inactive_connection_lifetime=300,
-        server_settings={"application_name": f"mintage {application}"},
     )
     return Database(pool, statement_timeout_s=statement_timeout_s)
+
+
+async def _roll_back(connection: Connection) -> None:
+    if connection.is_in_transaction():
+        await connection.execute("rollback")
 
 
 async def _prepare_connection(connection: Connection) -> None:
@@ -151,8 +170,7 @@ async def _prepare_connection(connection: Connection) -> None:
 
 async def _reset_connection(connection: Connection) -> None:
     # All our state is "set local": the driver's own reset would cost a round trip per transaction.
-    if connection.is_in_transaction():
-        await connection.execute("rollback")
+    await _roll_back(connection)
 
 
 def _encode_json(value: Mapping[str, object] | list[object]) -> str:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
-from mintage.db.dsn import read_dsn
+from mintage.db.connect import Servers, is_pooled
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -105,13 +105,20 @@ async def migrate(dsn: str, migrations: Sequence[Migration] | None = None) -> li
     """Bring the database to this release's schema; gives the names applied now.
 
     Any number of processes may call it at once. Raises `SchemaError` when the server is too old or too
-    new, its schema is newer than this release or unknown to it, or the login lacks the rights.
+    new, its schema is newer than this release or unknown to it, the login lacks the rights, or there is
+    something to do and the URL leads through a pooler.
     """
     known = list(migrations) if migrations is not None else load_migrations()
     connection = await _connect(dsn)
     try:
         if await _is_current(connection, known):
             return []
+        if await is_pooled(connection):
+            raise SchemaError(
+                "the database's schema is not current, and migrations need a direct connection, because "
+                "their lock belongs to a session: name the server itself, past the pooler, in "
+                "MINTAGE_DIRECT_DATABASE_URL"
+            )
         async with _lock(connection):
             return await _bring_up(connection, known)
     except asyncpg.InsufficientPrivilegeError as error:
@@ -148,7 +155,7 @@ def _first_line(error: asyncpg.PostgresError) -> str:
 
 async def _connect(dsn: str) -> Connection:
     # Without a cache of statements, so that a check through PgBouncer works too.
-    connection = await asyncpg.connect(read_dsn(dsn).dsn, timeout=10, statement_cache_size=0)
+    connection = await Servers(dsn).connect(statement_cache_size=0)
     try:
         major = connection.get_server_version().major
         if not SERVER_VERSION_MIN <= major <= SERVER_VERSION_MAX:

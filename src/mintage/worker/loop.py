@@ -13,8 +13,7 @@ from typing import Final
 
 import asyncpg
 
-from mintage.db.connection import AWAY_ERRORS
-from mintage.db.dsn import read_dsn
+from mintage.db.connect import AWAY_ERRORS, Servers, is_pooled
 from mintage.errors import UNAVAILABLE, MintageError
 from mintage.operations.call import SYSTEM, Transactions
 from mintage.operations.pack_execution import process_payload_pack
@@ -98,10 +97,14 @@ class Worker:
 
     async def _listen(self) -> None:
         """Hold a connection that hears NOTIFY; while there is none, lanes poll."""
+        servers = Servers(self._dsn)
         while True:
             try:
-                connection = await asyncpg.connect(read_dsn(self._dsn).dsn, timeout=5)
+                connection = await servers.connect(statement_cache_size=0)
                 try:
+                    if await is_pooled(connection):
+                        _log.info("a pooler passes no NOTIFY on, the queue is polled")
+                        return
                     await connection.add_listener(CHANNEL, self._heard)
                     for wake in self._wakes.values():
                         wake.set()
@@ -111,6 +114,11 @@ class Worker:
                     await connection.close(timeout=2)
             except AWAY_ERRORS:
                 await asyncio.sleep(1)
+            except asyncpg.PostgresError as error:
+                _log.warning(
+                    "NOTIFY cannot be heard, the queue is polled", error=type(error).__name__
+                )
+                await asyncio.sleep(PAUSE_S_MAX)
 
     def _heard(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         wake = self._wakes.get(str(payload))
