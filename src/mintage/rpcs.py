@@ -17,6 +17,7 @@ from mintage.operations import (
     arguments_catalogue,
     arguments_exports,
     arguments_minting,
+    arguments_telemetry,
     brand_settings,
     brands,
     exports,
@@ -35,6 +36,10 @@ from mintage.operations import (
     product_links,
     product_lists,
     products,
+    scan_activity,
+    scan_events,
+    scan_recording,
+    search,
     unit_revocation,
 )
 from mintage.operations.call import Answer
@@ -98,6 +103,12 @@ _ROWS: Final = (
     Rpc(mint_units.list_mint_units, arguments.ListMintUnits, "mint:read", is_read_only=True),
     Rpc(mint_events.list_mint_events, arguments.ListMintEvents, "mint:read", is_read_only=True),
     Rpc(kpis.get_mint_kpis, arguments_minting.GetMintKpis, "mint:read", is_read_only=True),
+    Rpc(
+        search.search_brand_objects_v1,
+        arguments_telemetry.SearchBrandObjects,
+        "mint:read",
+        is_read_only=True,
+    ),
     # Exports
     Rpc(exports.request_payload_packs, arguments_exports.RequestPayloadPacks, "exports:write"),
     Rpc(
@@ -136,6 +147,20 @@ _ROWS: Final = (
     Rpc(
         product_lists.list_product_batches,
         arguments_catalogue.ListProductBatches,
+        "mint:read",
+        is_read_only=True,
+    ),
+    # Scans
+    Rpc(scan_recording.record_scan_event, arguments_telemetry.RecordScanEvent, "service"),
+    Rpc(
+        scan_events.list_scan_events,
+        arguments_telemetry.ListScanEvents,
+        "mint:read",
+        is_read_only=True,
+    ),
+    Rpc(
+        scan_activity.get_scan_activity,
+        arguments_telemetry.GetScanActivity,
         "mint:read",
         is_read_only=True,
     ),

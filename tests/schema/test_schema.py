@@ -47,6 +47,7 @@ STATES: list[tuple[str, str, Collection[str]]] = [
     ("export_group", "created_by_type", ACTOR_TYPES),
     ("payload_pack", "status", lifecycle.PACK_STATUSES),
     ("scan_event", "outcome", lifecycle.SCAN_OUTCOMES),
+    ("scan_event", "severity", lifecycle.SCAN_SEVERITIES),
     ("scan_receipt", "outcome", lifecycle.SCAN_OUTCOMES),
 ]
 
@@ -73,7 +74,7 @@ async def test_every_column_of_states_is_compared(connection: Connection) -> Non
         "join pg_class on pg_class.oid = attrelid "
         "where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition "
         "and (attname like any (array['%status', '%\\_mode', '%\\_by\\_type', '%outcome', 'role']) "
-        "or attname in ('last_error', 'event_type', 'actor_type'))"
+        "or attname in ('last_error', 'event_type', 'actor_type', 'severity'))"
     )
     assert {(row["table"], row["column"]) for row in rows} == {
         (table, column) for table, column, _ in STATES
@@ -243,7 +244,15 @@ async def test_the_resolver_reads_and_writes_what_a_scan_needs(connection: Conne
         table: await _privileges(connection, "mintage_resolver", table)
         for table in await tables(connection)
     }
-    reads = ("brand", "brand_host", "product", "product_identifier", "mint_batch", "mint_unit")
+    reads = (
+        "brand",
+        "brand_host",
+        "product",
+        "product_identifier",
+        "product_link",
+        "mint_batch",
+        "mint_unit",
+    )
     assert {table: kinds for table, kinds in may.items() if kinds} == {
         **{table: {"select"} for table in reads},
         "mint_lot": {"select", "update"},

@@ -72,14 +72,21 @@ def start_id(key: ListKey, cursor: str | None) -> UUID:
         raise bad_cursor() from None
 
 
-def page_answer(key: ListKey, name: str, rows: Sequence[dict[str, object]], limit: int) -> Answer:
-    """`rows` (up to `limit` + 1 of them, with `created_at` and `id`) as the answer of a list."""
+def page_answer(
+    key: ListKey,
+    name: str,
+    rows: Sequence[dict[str, object]],
+    limit: int,
+    *,
+    time: str = "created_at",
+) -> Answer:
+    """`rows` (up to `limit` + 1 of them, with an `id` and the `time` of the order) as a list's answer."""
     shown = list(rows[:limit])
     cursor = None
     if len(rows) > limit:
         last = shown[-1]
-        created_at = last["created_at"]
-        if not isinstance(created_at, datetime):
-            raise TypeError("a row of a list has a created_at")
-        cursor = encode_cursor(key, [created_at.isoformat(), str(last["id"])])
+        moment = last[time]
+        if not isinstance(moment, datetime):
+            raise TypeError(f"a row of this list has a {time}")
+        cursor = encode_cursor(key, [moment.isoformat(), str(last["id"])])
     return {"ok": True, name: shown, "has_more": cursor is not None, "next_cursor": cursor}

@@ -28,6 +28,7 @@ IdentifierStatus = Literal["active", "retired"]
 IdentityMode = Literal["batch", "serial"]
 ActivationMode = Literal["active_at_mint", "first_scan"]
 ScanOutcome = Literal["activated", "already_active", "recorded", "revoked", "unknown"]
+ScanSeverity = Literal["info", "review", "elevated", "high"]
 JobError = Literal["SERIAL_COLLISION", "INTEGRITY_CHECK_FAILED", "LEASE_LOST", "VOIDED", "INTERNAL"]
 EventType = Literal[
     "mint_requested",
@@ -63,6 +64,7 @@ IDENTIFIER_STATUSES: Final[tuple[IdentifierStatus, ...]] = get_args(IdentifierSt
 IDENTITY_MODES: Final[tuple[IdentityMode, ...]] = get_args(IdentityMode)
 ACTIVATION_MODES: Final[tuple[ActivationMode, ...]] = get_args(ActivationMode)
 SCAN_OUTCOMES: Final[tuple[ScanOutcome, ...]] = get_args(ScanOutcome)
+SCAN_SEVERITIES: Final[tuple[ScanSeverity, ...]] = get_args(ScanSeverity)
 JOB_ERRORS: Final[tuple[JobError, ...]] = get_args(JobError)
 EVENT_TYPES: Final[tuple[EventType, ...]] = get_args(EventType)
 
