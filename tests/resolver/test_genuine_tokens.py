@@ -25,9 +25,12 @@ def test_a_token_reads_back_as_the_day_it_was_made_of(
     assert TOKENS.read(token, brand, product, NOW) == day
 
 
-def test_a_token_is_for_one_brand_one_product_one_key_and_one_hour() -> None:
-    token = TOKENS.make(BRAND, PRODUCT, date(2026, 1, 2), NOW)
-    end = NOW + timedelta(seconds=TOKEN_LIFETIME_S)
+@pytest.mark.parametrize("minutes", [0, 30, 59])
+def test_a_token_is_for_one_brand_one_product_one_key_and_until_the_end_of_the_next_hour(
+    minutes: int,
+) -> None:
+    token = TOKENS.make(BRAND, PRODUCT, date(2026, 1, 2), NOW + timedelta(minutes=minutes))
+    end = NOW + timedelta(seconds=2 * TOKEN_LIFETIME_S)
     assert TOKENS.read(token, BRAND, PRODUCT, end - timedelta(seconds=1)) is not None
     assert TOKENS.read(token, BRAND, PRODUCT, end) is None
     assert TOKENS.read(token, PRODUCT, PRODUCT, NOW) is None

@@ -65,7 +65,12 @@ async def _resolve(database: Database, brand_id: UUID, serial: str) -> None:
     resolver = Identity(DatabaseRole.RESOLVER, brand_id)
     async with database.transaction(resolver) as connection:
         row = await connection.fetchrow(
-            query("resolve", "unit_by_serial"), brand_id, serial, f"0{GTIN_TABLE}"
+            query("resolve", "in_brand"),
+            brand_id,
+            ["serial"],
+            [None],
+            [f"0{GTIN_TABLE}"],
+            [serial],
         )
         assert row is not None
         assert await connection.fetchval(

@@ -113,28 +113,6 @@ OTHERS: dict[str, tuple[set[str], Values]] = {
         lambda f: (f.brand_id, [f.unit_id], f.now),
     ),
     "work_item.claim_one": ({"work_item_ref"}, lambda f: ("mint_job", f.job_id, "me", 60.0)),
-    "resolve.unit_by_id": (
-        {"mint_unit_pkey", "mint_batch_pkey", "unit_state_pkey"},
-        lambda f: (f.brand_id, f.unit_id),
-    ),
-    "resolve.unit_by_serial": (
-        {"mint_unit_serial", "mint_batch_pkey", "unit_state_pkey"},
-        lambda f: (f.brand_id, f.serial, f.gtin14),
-    ),
-    "resolve.lot_by_id": (
-        {"mint_lot_pkey", "mint_batch_pkey"},
-        lambda f: (f.brand_id, f.lot["id"]),
-    ),
-    "resolve.lots_by_code": (
-        {"mint_lot_gtin", "mint_batch_pkey"},
-        lambda f: (f.brand_id, f.gtin14, "LOT-7"),
-    ),
-    "resolve.batch_by_id": ({"mint_batch_pkey"}, lambda f: (f.brand_id, f.batch_id)),
-    "resolve.product_by_gtin": (
-        {"product_identifier_value"},
-        lambda f: (f.brand_id, f.gtin14),
-    ),
-    "resolve.product_by_id": ({"product_pkey"}, lambda f: (f.brand_id, f.batch["product_id"])),
     "resolve.product_shown": (
         {"product_pkey", "product_identifier_product|product_identifier_active_type"},
         lambda f: (f.brand_id, f.batch["product_id"]),
@@ -280,15 +258,6 @@ async def test_a_claim_reads_the_oldest_items_in_their_order(
     assert locks, "the claim locks what it takes"
     (ordered,) = plan.scans("work_item_order")
     assert "brand_id = " in ordered["Index Cond"]
-
-
-@pytest.mark.parametrize("name", ["resolve.unit_by_id", "resolve.unit_by_serial"])
-async def test_resolving_a_unit_reads_a_handful_of_rows(
-    connection: Connection, filled: Filled, name: str
-) -> None:
-    plan = await plan_of(connection, filled, name, *OTHERS[name][1](filled), analyze=True)
-    assert plan.rows_read("mint_unit") == 1
-    assert sum(node["Actual Rows"] * node["Actual Loops"] for node in plan.nodes) < 20
 
 
 async def test_a_plan_without_its_index_is_found(connection: Connection, filled: Filled) -> None:

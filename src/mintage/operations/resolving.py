@@ -1,11 +1,13 @@
-"""What a scanned code names, inside one brand (RESOLVER, "Order" and its table).
+"""What scanned codes name, inside one brand (RESOLVER, "Order" and its table).
 
-Read only. What a scan changes is in `scanning`; how a code is written in a URL, and what is answered, is
-the resolver's.
+Read only, and many keys at once: the database's function `resolve` sets the brand and looks for them all.
+What a scan changes is in `scanning`; how a code is written in a URL, and what is answered, is the
+resolver's.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -19,14 +21,11 @@ from mintage.rules.lifecycle import UnitStatus, unit_status
 if TYPE_CHECKING:
     import asyncpg
 
-_BRAND_HOST: Final = query("resolve", "brand_host")
-_UNIT_BY_ID: Final = query("resolve", "unit_by_id")
-_UNIT_BY_SERIAL: Final = query("resolve", "unit_by_serial")
-_LOT_BY_ID: Final = query("resolve", "lot_by_id")
-_LOTS_BY_CODE: Final = query("resolve", "lots_by_code")
-_BATCH_BY_ID: Final = query("resolve", "batch_by_id")
-_PRODUCT_BY_GTIN: Final = query("resolve", "product_by_gtin")
-_PRODUCT_BY_ID: Final = query("resolve", "product_by_id")
+KEYS_MAX: Final = 500
+"""As many keys as one statement looks for."""
+
+_AT_HOST: Final = query("resolve", "at_host")
+_IN_BRAND: Final = query("resolve", "in_brand")
 _PRODUCT_SHOWN: Final = query("resolve", "product_shown")
 
 
@@ -82,12 +81,24 @@ Key = UnitId | LotId | BatchId | ProductId | GtinSerial | GtinLot | Gtin
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """A stored link of a product; `link_type` as in `gs1:pip`."""
+
+    link_type: str
+    href: str
+    title: str
+    hreflang: str | None
+    media_type: str | None
+    is_default: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Subject:
     """What a key names.
 
     `status`: `minted` is what the next scan makes active; None for what has no status of its own (a
     product, a batch). Of several lots of one code, the newest that is not voided stands for all, and
-    `waiting_lot_ids` are those that a scan activates.
+    `waiting_lot_ids` are those that a scan activates. `links` are the product's.
     """
 
     product_id: UUID
@@ -97,6 +108,15 @@ class Subject:
     unit_id: UUID | None = None
     first_scanned_at: datetime | None = None
     waiting_lot_ids: tuple[UUID, ...] = ()
+    links: tuple[Link, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AtHost:
+    """A host, and what each key names there: subjects in the order of the keys."""
+
+    host: BrandHost
+    subjects: tuple[Subject | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +130,18 @@ class ProductShown:
     gtin: str | None
 
 
-async def find_brand_host(connection: Connection, host: str) -> BrandHost | None:
-    """The brand of a verified host, by exact match (RESOLVER, "Which brand")."""
-    row = await connection.fetchrow(_BRAND_HOST, host)
-    if row is None:
+async def resolve_at_host(connection: Connection, host: str, keys: Sequence[Key]) -> AtHost | None:
+    """What each of `keys` names in the brand of a verified host, by exact match; None for another host.
+
+    At most `KEYS_MAX` keys; without any only the host is looked up. Needs a transaction as the
+    resolver's role and no brand: the statement finds it (RESOLVER, "Which brand").
+    """
+    rows = await connection.fetch(_AT_HOST, host, *_columns_of(keys))
+    if not rows:
         return None
-    return BrandHost(row["brand_id"], row["brand_name"], row["base_url"], row["now"])
+    first = rows[0]
+    brand_host = BrandHost(first["brand_id"], first["brand_name"], first["base_url"], first["now"])
+    return AtHost(brand_host, _subjects(rows, len(keys)))
 
 
 async def resolve(call: Call, key: Key) -> Subject | None:
@@ -124,30 +150,8 @@ async def resolve(call: Call, key: Key) -> Subject | None:
     A serial is looked for under the GTINs that its product has or had, and never falls back to the
     product. A lot counts once all its units are minted; an unknown one falls back to the GTIN's product.
     """
-    match key:
-        case UnitId(unit_id):
-            return _unit(await call.connection.fetchrow(_UNIT_BY_ID, call.brand_id, unit_id))
-        case GtinSerial(gtin14, serial_number):
-            return _unit(
-                await call.connection.fetchrow(
-                    _UNIT_BY_SERIAL, call.brand_id, serial_number, gtin14
-                )
-            )
-        case LotId(mint_lot_id):
-            return _lot(await call.connection.fetchrow(_LOT_BY_ID, call.brand_id, mint_lot_id))
-        case GtinLot(gtin14, lot_code):
-            row = await call.connection.fetchrow(_LOTS_BY_CODE, call.brand_id, gtin14, lot_code)
-            return _lot(row) if row is not None else await resolve(call, Gtin(gtin14))
-        case BatchId(mint_batch_id):
-            return _batch(
-                await call.connection.fetchrow(_BATCH_BY_ID, call.brand_id, mint_batch_id)
-            )
-        case Gtin(gtin14):
-            return _product(await call.connection.fetchrow(_PRODUCT_BY_GTIN, call.brand_id, gtin14))
-        case ProductId(product_id):
-            return _product(
-                await call.connection.fetchrow(_PRODUCT_BY_ID, call.brand_id, product_id)
-            )
+    rows = await call.connection.fetch(_IN_BRAND, call.brand_id, *_columns_of([key]))
+    return _subjects(rows, 1)[0]
 
 
 async def find_product_shown(call: Call, product_id: UUID) -> ProductShown | None:
@@ -160,53 +164,83 @@ async def find_product_shown(call: Call, product_id: UUID) -> ProductShown | Non
     )
 
 
-def _unit(row: asyncpg.Record | None) -> Subject | None:
-    if row is None:
-        return None
-    status = unit_status(
-        batch_is_voided=row["batch_is_voided"],
-        is_revoked=row["revoked_at"] is not None,
-        activation_mode=row["activation_mode"],
-        is_activated=row["activated_at"] is not None,
-        lot_is_activated=row["lot_activated_at"] is not None,
-    )
-    # Scans are folded a moment after they happen; the activation was written at the first one.
-    seen = [
-        moment for moment in (row["first_scanned_at"], row["activated_at"]) if moment is not None
-    ]
+_Column = tuple[list[str], list[UUID | None], list[str | None], list[str | None]]
+
+
+def _columns_of(keys: Sequence[Key]) -> _Column:
+    """The keys as the function's arrays: kind, id, GTIN, and serial or lot code."""
+    if len(keys) > KEYS_MAX:
+        raise ValueError(f"at most {KEYS_MAX} keys at once")
+    kinds: list[str] = []
+    ids: list[UUID | None] = []
+    gtins: list[str | None] = []
+    texts: list[str | None] = []
+    for key in keys:
+        kind, id_, gtin14, text = _row_of(key)
+        kinds.append(kind)
+        ids.append(id_)
+        gtins.append(gtin14)
+        texts.append(text)
+    return kinds, ids, gtins, texts
+
+
+def _row_of(key: Key) -> tuple[str, UUID | None, str | None, str | None]:
+    match key:
+        case GtinSerial(gtin14, serial_number):
+            return "serial", None, gtin14, serial_number
+        case UnitId(unit_id):
+            return "unit", unit_id, None, None
+        case LotId(mint_lot_id):
+            return "lot", mint_lot_id, None, None
+        case GtinLot(gtin14, lot_code):
+            return "lot_code", None, gtin14, lot_code
+        case Gtin(gtin14):
+            return "gtin", None, gtin14, None
+        case BatchId(mint_batch_id):
+            return "batch", mint_batch_id, None, None
+        case ProductId(product_id):
+            return "product", product_id, None, None
+
+
+def _subjects(rows: Sequence[asyncpg.Record], count: int) -> tuple[Subject | None, ...]:
+    found: list[Subject | None] = [None] * count
+    for row in rows:
+        key_no = row["key_no"]
+        if key_no is not None:
+            found[key_no - 1] = _subject(row)
+    return tuple(found)
+
+
+def _subject(row: asyncpg.Record) -> Subject:
+    links = row["links"]
+    first_scanned_at, activated_at = row["first_scanned_at"], row["activated_at"]
+    if first_scanned_at is None or (activated_at is not None and activated_at < first_scanned_at):
+        # Scans are folded a moment after they happen; the activation was written at the first one.
+        first_scanned_at = activated_at
+    waiting = row["waiting_lot_ids"]
     return Subject(
-        product_id=row["product_id"],
-        status=status,
-        mint_batch_id=row["mint_batch_id"],
-        mint_lot_id=row["mint_lot_id"],
-        unit_id=row["unit_id"],
-        first_scanned_at=min(seen, default=None),
+        row["product_id"],
+        _status(row),
+        row["mint_batch_id"],
+        row["mint_lot_id"],
+        row["unit_id"],
+        first_scanned_at,
+        tuple(waiting) if waiting else (),
+        tuple(Link(*link) for link in links) if links else (),
     )
 
 
-def _lot(row: asyncpg.Record | None) -> Subject | None:
-    if row is None:
+def _status(row: asyncpg.Record) -> UnitStatus | None:
+    if row["unit_id"] is not None:
+        return unit_status(
+            batch_is_voided=row["batch_is_voided"],
+            is_revoked=row["revoked_at"] is not None,
+            activation_mode=row["activation_mode"],
+            is_activated=row["activated_at"] is not None,
+            lot_is_activated=row["lot_activated_at"] is not None,
+        )
+    if row["batch_is_voided"]:
+        return "revoked"
+    if row["mint_lot_id"] is None:
         return None
-    waiting = tuple(row["waiting_lot_ids"])
-    status: UnitStatus = "minted" if waiting else "active"
-    return Subject(
-        product_id=row["product_id"],
-        status="revoked" if row["batch_is_voided"] else status,
-        mint_batch_id=row["mint_batch_id"],
-        mint_lot_id=row["mint_lot_id"],
-        waiting_lot_ids=waiting,
-    )
-
-
-def _batch(row: asyncpg.Record | None) -> Subject | None:
-    if row is None:
-        return None
-    return Subject(
-        product_id=row["product_id"],
-        status="revoked" if row["batch_is_voided"] else None,
-        mint_batch_id=row["mint_batch_id"],
-    )
-
-
-def _product(row: asyncpg.Record | None) -> Subject | None:
-    return None if row is None else Subject(product_id=row["product_id"])
+    return "minted" if row["waiting_lot_ids"] else "active"

@@ -1,7 +1,8 @@
 """The resolver as an ASGI application: from a request to a redirect, a page, a scan (RESOLVER).
 
 It needs the database alone, and calls `operations` directly: there is no caller to authorize, and the
-role `mintage_resolver` sees one brand, the host's.
+role `mintage_resolver` sees one brand, the host's. Not here: what a request says (`asking`), what a key
+names (`gathering`), which link answers (`negotiate`).
 """
 
 from __future__ import annotations
@@ -9,14 +10,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
-from typing import Final
-from urllib.parse import quote
-from uuid import UUID
-
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
 
 from mintage.db.connection import AWAY_ERRORS, Database, DatabaseRole, Identity
 from mintage.operations.call import ANONYMOUS, Call
@@ -26,31 +21,40 @@ from mintage.operations.resolving import (
     ProductId,
     ProductShown,
     Subject,
-    find_brand_host,
     find_product_shown,
-    resolve,
 )
 from mintage.operations.scanning import activate, settled_outcome
-from mintage.resolver.agents import AgentClass, agent_class
-from mintage.resolver.answers import (
-    GENUINE_PARAMETER,
-    message_answer,
-    options_answer,
-    page_answer,
-    product_url,
-    redirect,
-)
+from mintage.resolver import answers
+from mintage.resolver.answers import Answer, message_answer, page_answer
+from mintage.resolver.asking import Asking, read_request
+from mintage.resolver.gathering import KeyGatherer
 from mintage.resolver.genuine_tokens import GenuineTokens
+from mintage.resolver.linkset import anchors_of, description_json, linkset_json
 from mintage.resolver.misses import MissLimit
-from mintage.resolver.origins import Origin, TrustedProxies
-from mintage.resolver.pages import message_page, not_issued_page, preview_page, product_page
-from mintage.resolver.paths import Asked, asked_for
+from mintage.resolver.negotiate import (
+    Wanted,
+    choose,
+    links_with_page,
+    preferred_json_type,
+    wanted_of,
+)
+from mintage.resolver.origins import TrustedProxies
+from mintage.resolver.pages import (
+    choices_page,
+    message_page,
+    not_issued_page,
+    preview_page,
+    product_page,
+)
+from mintage.resolver.paths import DESCRIPTION_PATH, Asked, asked_for
 from mintage.resolver.scan_buffer import ScanBuffer, SeenScan
-from mintage.resolver.texts import Language, language_of
 from mintage.rules.lifecycle import ScanOutcome
 from mintage.rules.violation import RuleViolation
 from mintage.settings import Limits
 from mintage.telemetry import logger
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 _RETRY_AFTER_S: Final = 1
 
@@ -76,26 +80,29 @@ def build_resolver(resolver: Resolver) -> ASGIApp:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asking:
-    """One request, read."""
+class _Scanned:
+    """A request whose key was found: the host asked, the key, and what it names there."""
 
-    request: Request
-    origin: Origin
-    language: Language
-    path: str
-    query: bytes
-    agent: AgentClass
-    user_agent: str
+    asking: Asking
+    wanted: Wanted
+    host: BrandHost
+    key: Key
+    subject: Subject
 
     @property
-    def is_scan(self) -> bool:
-        """Only a GET of a person, or of a program that may stand for one, is a scan."""
-        return self.request.method == "GET" and self.agent != "bot"
+    def url(self) -> str:
+        """The URL asked for, without its query."""
+        return self.host.base_url + self.asking.path.removesuffix("/")
+
+    @property
+    def page_url(self) -> str:
+        return answers.page_url_of(self.host.base_url, self.subject.product_id)
 
 
 class _Application:
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
+        self._gatherer = KeyGatherer(resolver.database)
         self._proxies = TrustedProxies(resolver.trusted_proxies)
         self._tokens = GenuineTokens(resolver.product_page_key)
         self._misses = MissLimit()
@@ -108,27 +115,24 @@ class _Application:
             raise RuntimeError(
                 "the resolver answers HTTP; its server's lifespan is the composition's"
             )
-        request = Request(scope)
-        response = await self._respond(request)
-        if request.method == "HEAD":
-            response.body = b""  # The headers, Content-Length among them, are GET's.
-        await response(scope, receive, send)
+        answer = await self._respond(scope)
+        await answer.send(send, has_body=scope["method"] != "HEAD")
 
-    async def _respond(self, request: Request) -> Response:
-        language = language_of(request.headers.get("accept-language", ""))
-        if request.method == "OPTIONS":
-            return options_answer()
-        if request.method not in {"GET", "HEAD"}:
-            return message_answer(405, language, "method_not_allowed")
+    async def _respond(self, scope: Scope) -> Answer:
+        if scope["method"] == "OPTIONS":
+            return answers.options_answer()
+        asking = read_request(scope, self._proxies)
+        if asking.method not in {"GET", "HEAD"}:
+            return message_answer(405, asking.language, "method_not_allowed")
         try:
-            return await self._answer(_read(request, self._proxies, language))
+            return await self._answer(asking)
         except AWAY_ERRORS:
-            return message_answer(503, language, "unavailable", retry_after_s=_RETRY_AFTER_S)
+            return message_answer(503, asking.language, "unavailable", retry_after_s=_RETRY_AFTER_S)
         except Exception:  # noqa: BLE001 - the last catch: logged here, told to nobody
             logger("resolver").exception("request failed")
-            return message_answer(500, language, "internal")
+            return message_answer(500, asking.language, "internal")
 
-    async def _answer(self, asking: _Asking) -> Response:
+    async def _answer(self, asking: Asking) -> Answer:
         wait_s = self._misses.wait_s(asking.origin.address)
         if wait_s is not None:
             return message_answer(429, asking.language, "too_many", retry_after_s=wait_s)
@@ -140,65 +144,122 @@ class _Application:
             problem = f"{violation.problem}: {violation.hint}."
         if asked == "never_issued":
             return self._not_issued(asking)  # Before the database is asked, for the host even.
-        host = await self._host(asking.origin.host)
-        if host is None:
+        key = None if asked == "nothing_here" else asked
+        found = await self._gatherer.find(asking.origin.host, key) if asking.origin.host else None
+        if found is None:
             return message_answer(404, asking.language, "brand_not_found", detail="brand_not_found")
         if problem:
             return message_answer(400, asking.language, "bad_request", detail=problem)
-        if asked == "nothing_here":
-            return message_answer(404, asking.language, "nothing_here")
-        return await self._answer_key(asking, host, asked)
-
-    async def _host(self, name: str) -> BrandHost | None:
-        if not name:
-            return None
-        identity = Identity(DatabaseRole.RESOLVER)
-        async with self._resolver.database.transaction(identity, read_only=True) as connection:
-            host = await find_brand_host(connection, name)
-        if host is None or self._resolver.pinned_now is None:
-            return host
-        return replace(host, now=self._resolver.pinned_now)
-
-    async def _answer_key(self, asking: _Asking, host: BrandHost, key: Key) -> Response:
-        product: ProductShown | None = None
-        async with self._call(host, read_only=True) as call:
-            subject = await resolve(call, key)
-            shows_product = isinstance(key, ProductId) or asking.agent == "bot"
-            if subject is not None and subject.status != "revoked" and shows_product:
-                product = await find_product_shown(call, subject.product_id)
+        host, subject = found
+        if self._resolver.pinned_now is not None:
+            host = replace(host, now=self._resolver.pinned_now)
+        if key is None:
+            return self._answer_own_path(asking, host)
         if subject is None:
             return self._not_issued(asking)
-        if subject.status == "revoked":
-            if asking.is_scan:
-                self._record(asking, host, subject, "revoked")
-            return page_answer(
-                410, message_page(asking.language, "revoked", brand_name=host.brand_name)
-            )
-        if product is None:
-            return await self._redirect(asking, host, subject)
-        page_url = product_url(host.base_url, product.product_id)
-        if not isinstance(key, ProductId):
-            page = preview_page(asking.language, host.brand_name, product, page_url)
-            return page_answer(200, page)
-        first_scanned_on = self._proven_first_scan(asking, host, product.product_id)
-        page = product_page(asking.language, host.brand_name, product, page_url, first_scanned_on)
-        return page_answer(200, page)
+        wanted = wanted_of(asking.query, asking.accept, asking.accept_language)
+        return await self._answer_found(_Scanned(asking, wanted, host, key, subject))
 
-    async def _redirect(self, asking: _Asking, host: BrandHost, subject: Subject) -> Response:
-        first_scanned_at = subject.first_scanned_at
-        if asking.is_scan:
+    def _answer_own_path(self, asking: Asking, host: BrandHost) -> Answer:
+        if asking.path != DESCRIPTION_PATH:
+            return message_answer(404, asking.language, "nothing_here")
+        return answers.json_answer(description_json(host), "application/json")
+
+    async def _answer_found(self, scanned: _Scanned) -> Answer:
+        asking, wanted = scanned.asking, scanned.wanted
+        if scanned.subject.status == "revoked":
+            if asking.is_scan:
+                self._record(scanned, "revoked")
+            page = message_page(asking.language, "revoked", brand_name=scanned.host.brand_name)
+            return page_answer(410, page)
+        if wanted.is_linkset:
+            return await self._linkset(scanned)
+        if asking.agent == "bot":
+            return await self._preview(scanned)
+        if isinstance(scanned.key, ProductId) and wanted.link_type is None:
+            return await self._product_page(scanned)
+        links = choose(links_with_page(scanned.subject.links, scanned.page_url), wanted)
+        if not links:
+            return message_answer(404, asking.language, "no_such_link")
+        if len(links) > 1:
+            page = choices_page(asking.language, scanned.host.brand_name, links)
+            return page_answer(300, page, linkset_url=scanned.url)
+        return await self._redirect(scanned, links[0].href)
+
+    async def _redirect(self, scanned: _Scanned, href: str) -> Answer:
+        asking, subject = scanned.asking, scanned.subject
+        is_scan = asking.is_scan and not isinstance(scanned.key, ProductId)
+        if is_scan:
             outcome = settled_outcome(subject)
             if outcome is None:
-                async with self._call(host) as call:
+                async with self._call(scanned.host) as call:
                     outcome = await activate(call, subject)
-            self._record(asking, host, subject, outcome)
-            first_scanned_at = first_scanned_at or host.now
-        token = None
-        if subject.unit_id is not None and first_scanned_at is not None:
-            token = self._tokens.make(
-                host.brand_id, subject.product_id, first_scanned_at.date(), host.now
-            )
-        return redirect(host.base_url, subject.product_id, asking.query, token)
+            self._record(scanned, outcome)
+        pairs = answers.passed_on(asking.query)
+        if href == scanned.page_url:
+            token = self._token(scanned, is_scanned_now=is_scan)
+            pairs = "&".join(each for each in (pairs, token) if each)
+        return answers.redirect(answers.with_pairs(href, pairs), scanned.url)
+
+    def _token(self, scanned: _Scanned, *, is_scanned_now: bool) -> str:
+        """The pair that says on the product's page since when its unit is scanned; empty for no unit."""
+        host, subject = scanned.host, scanned.subject
+        first_scanned_at = subject.first_scanned_at or (host.now if is_scanned_now else None)
+        if subject.unit_id is None or first_scanned_at is None:
+            return ""
+        token = self._tokens.make(
+            host.brand_id, subject.product_id, first_scanned_at.date(), host.now
+        )
+        return f"{answers.GENUINE_PARAMETER}={token}"
+
+    async def _linkset(self, scanned: _Scanned) -> Answer:
+        product = await self._product(scanned)
+        if product is None:
+            return self._not_issued(scanned.asking)
+        page_url = scanned.page_url
+        links = links_with_page(scanned.subject.links, page_url, product.name)
+        default = next(link for link in links if link.is_default)
+        own_page = None
+        if default.href == page_url:
+            href = answers.with_pairs(page_url, self._token(scanned, is_scanned_now=False))
+            own_page = replace(default, href=href)
+        anchors = anchors_of(scanned.asking.path, scanned.host.base_url, page_url)
+        body = linkset_json(anchors, product.name, links, own_page)
+        return answers.json_answer(body, preferred_json_type(scanned.wanted.accept), scanned.url)
+
+    async def _preview(self, scanned: _Scanned) -> Answer:
+        product = await self._product(scanned)
+        if product is None:
+            return self._not_issued(scanned.asking)
+        page = preview_page(
+            scanned.asking.language, scanned.host.brand_name, product, scanned.page_url
+        )
+        return page_answer(200, page, linkset_url=scanned.url)
+
+    async def _product_page(self, scanned: _Scanned) -> Answer:
+        product = await self._product(scanned)
+        if product is None:
+            return self._not_issued(scanned.asking)
+        host = scanned.host
+        first_scanned_on = self._tokens.read(
+            answers.value_of(scanned.asking.query, answers.GENUINE_PARAMETER),
+            host.brand_id,
+            product.product_id,
+            host.now,
+        )
+        page = product_page(
+            scanned.asking.language,
+            host.brand_name,
+            product,
+            scanned.page_url,
+            first_scanned_on,
+            scanned.subject.links,
+        )
+        return page_answer(200, page, linkset_url=scanned.url)
+
+    async def _product(self, scanned: _Scanned) -> ProductShown | None:
+        async with self._call(scanned.host, read_only=True) as call:
+            return await find_product_shown(call, scanned.subject.product_id)
 
     @asynccontextmanager
     async def _call(self, host: BrandHost, *, read_only: bool = False) -> AsyncIterator[Call]:
@@ -207,18 +268,17 @@ class _Application:
             limits = self._resolver.limits
             yield Call(connection, ANONYMOUS, host.brand_id, None, host.now, limits, "resolver")
 
-    def _not_issued(self, asking: _Asking) -> Response:
+    def _not_issued(self, asking: Asking) -> Answer:
         self._misses.count(asking.origin.address)
         return page_answer(404, not_issued_page(asking.language))
 
-    def _record(
-        self, asking: _Asking, host: BrandHost, subject: Subject, outcome: ScanOutcome
-    ) -> None:
+    def _record(self, scanned: _Scanned, outcome: ScanOutcome) -> None:
+        asking = scanned.asking
         self._resolver.scan_buffer.record(
             SeenScan(
-                brand_id=host.brand_id,
-                scanned_at=host.now,
-                subject=subject,
+                brand_id=scanned.host.brand_id,
+                scanned_at=scanned.host.now,
+                subject=scanned.subject,
                 outcome=outcome,
                 traffic_class="human" if asking.agent == "human" else "unknown",
                 address=asking.origin.address,
@@ -226,24 +286,3 @@ class _Application:
                 path=asking.path,
             )
         )
-
-    def _proven_first_scan(self, asking: _Asking, host: BrandHost, product_id: UUID) -> date | None:
-        token = asking.request.query_params.get(GENUINE_PARAMETER, "")
-        return self._tokens.read(token, host.brand_id, product_id, host.now)
-
-
-def _read(request: Request, proxies: TrustedProxies, language: Language) -> _Asking:
-    raw_path: bytes | None = request.scope.get("raw_path")
-    path = (
-        raw_path.partition(b"?")[0].decode("latin-1") if raw_path else quote(request.scope["path"])
-    )
-    user_agent = request.headers.get("user-agent", "")
-    return _Asking(
-        request=request,
-        origin=proxies.origin_of(request),
-        language=language,
-        path=path,
-        query=request.scope.get("query_string", b""),
-        agent=agent_class(user_agent),
-        user_agent=user_agent,
-    )

@@ -1,7 +1,8 @@
 """The signed token that carries "genuine, first scanned on …" from a scan to the product's page.
 
-It says so of one product of one brand, for an hour: a page reached through a unit shows it, and nobody
-can write it himself. It names no unit.
+It says so of one product of one brand, for an hour at least: a page reached through a unit shows it, and
+nobody can write it himself. It names no unit. It ends on the hour, so that within an hour one code leads to
+one URL, which its linkset names too.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Final
 from uuid import UUID
 
 TOKEN_LIFETIME_S: Final = 3600
+"""A token is good for as long, and at most for twice as long."""
 TOKEN_LENGTH: Final = 32
 
 _AUDIENCE: Final = b"mintage product page 1\0"
@@ -36,7 +38,7 @@ class GenuineTokens:
 
     def make(self, brand_id: UUID, product_id: UUID, first_scanned_on: date, now: datetime) -> str:
         """32 URL-safe characters: days since year 1, end in Unix seconds, 128 bits of HMAC-SHA256."""
-        ends_at = int(now.timestamp()) + TOKEN_LIFETIME_S
+        ends_at = (int(now.timestamp()) // TOKEN_LIFETIME_S + 2) * TOKEN_LIFETIME_S
         facts = first_scanned_on.toordinal().to_bytes(4, "big") + ends_at.to_bytes(4, "big")
         signature = self._signature(brand_id, product_id, facts)
         return base64.urlsafe_b64encode(facts + signature).decode("ascii")

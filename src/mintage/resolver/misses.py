@@ -46,7 +46,9 @@ class MissLimit:
 
     def wait_s(self, address: Address | None) -> int | None:
         """Seconds for which `address` is told nothing, or None if it may ask."""
-        window = self._windows.get(_counted_as(address)) if address is not None else None
+        if address is None or not self._windows:
+            return None
+        window = self._windows.get(_counted_as(address))
         now = self._clock()
         if window is None or window.ends_at <= now or window.misses < self._misses_max:
             return None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Final
 
-from starlette.requests import Request
+_REMEMBERED: Final = 4096
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -30,15 +32,16 @@ class TrustedProxies:
         """Addresses or networks (`10.0.0.0/8`); `ValueError` for what is neither."""
         self._networks = [ip_network(text) for text in addresses]
 
-    def origin_of(self, request: Request) -> Origin:
-        """Host and address of the client of `request`, whoever stands between."""
-        peer = _address(request.client.host) if request.client is not None else None
+    def origin_of(self, peer_text: str | None, headers: Mapping[bytes, bytes]) -> Origin:
+        """Host and address of the client, whoever stands between; `headers` by lower-case name."""
+        peer = _address(peer_text) if peer_text is not None else None
+        host = headers.get(b"host", b"").decode("latin-1")
         if peer is None or not self._trusts(peer):
-            return Origin(_host(request.headers.getlist("host")), peer)
-        forwarded_hosts = _elements(request, "x-forwarded-host")
-        hosts = forwarded_hosts[-1:] or request.headers.getlist("host")
+            return Origin(_host(host), peer)
+        forwarded_hosts = _elements(headers, b"x-forwarded-host")
         return Origin(
-            _host(hosts), self._client_behind(peer, _elements(request, "x-forwarded-for"))
+            _host(forwarded_hosts[-1] if forwarded_hosts else host),
+            self._client_behind(peer, _elements(headers, b"x-forwarded-for")),
         )
 
     def _client_behind(self, peer: Address, forwarded_for: list[str]) -> Address:
@@ -58,25 +61,27 @@ class TrustedProxies:
         return any(address in network for network in self._networks)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def prefix_of(address: Address) -> Network:
     """The /24 of an IPv4 address, the /48 of an IPv6 one: all that is ever kept of it."""
     return ip_network((address, 24 if address.version == 4 else 48), strict=False)
 
 
-def _elements(request: Request, name: str) -> list[str]:
-    values = ",".join(request.headers.getlist(name))
+def _elements(headers: Mapping[bytes, bytes], name: bytes) -> list[str]:
+    values = headers.get(name, b"").decode("latin-1")
     return [element.strip() for element in values.split(",") if element.strip()]
 
 
-def _host(values: list[str]) -> str:
-    if len(values) != 1:
+def _host(value: str) -> str:
+    host = value.strip().lower()
+    if "," in host:  # Named twice.
         return ""
-    host = values[0].strip().lower()
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0]
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _address(text: str) -> Address | None:
     try:
         address = ip_address(text.strip("[]").partition("%")[0])

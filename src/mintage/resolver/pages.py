@@ -1,4 +1,4 @@
-"""The public pages as HTML: product, preview for bots, and the pages that say one thing.
+"""The public pages as HTML: product, preview for bots, choices, and the pages that say one thing.
 
 No script, no outside resource but the product's own picture; the style is in the page and named in its
 Content-Security-Policy by hash. Texts are in `texts`.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -19,7 +20,7 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from mintage.operations.resolving import ProductShown
+from mintage.operations.resolving import Link, ProductShown
 from mintage.resolver.texts import TEXTS, Language, MessageName
 
 _STYLE: Final = (
@@ -53,6 +54,7 @@ def product_page(
     product: ProductShown,
     page_url: str,
     first_scanned_on: date | None,
+    links: Sequence[Link] = (),
 ) -> Page:
     """The page of a product; with a day, that a unit of it is genuine and since when it is scanned."""
     texts = TEXTS[language]
@@ -65,6 +67,7 @@ def product_page(
         page_url=page_url,
         texts=texts,
         genuine_line=texts.genuine_line(first_scanned_on) if first_scanned_on is not None else None,
+        links=sorted(links, key=lambda link: (link.link_type, link.title, link.href)),
     )
     return Page(html, language, _policy(picture.origin if picture else None))
 
@@ -91,6 +94,17 @@ def message_page(
         brand_name=brand_name,
         message=TEXTS[language].messages[name],
         detail=detail,
+    )
+    return Page(html, language, _policy(None))
+
+
+def choices_page(language: Language, brand_name: str, links: Sequence[Link]) -> Page:
+    """Several links that answer equally well, to choose from."""
+    html = _TEMPLATES.get_template("choices.html").render(
+        language=language,
+        brand_name=brand_name,
+        message=TEXTS[language].messages["choices"],
+        links=links,
     )
     return Page(html, language, _policy(None))
 

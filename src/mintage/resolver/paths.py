@@ -23,7 +23,14 @@ from mintage.operations.resolving import (
 )
 from mintage.rules import digital_link
 from mintage.rules.ai_table import ai_table
-from mintage.rules.serials import has_valid_check_character, is_generated_shape
+from mintage.rules.gs1 import has_valid_check_digit
+from mintage.rules.serials import (
+    ALPHABET,
+    LETTERS,
+    SERIAL_LENGTH,
+    has_valid_check_character,
+    is_generated_shape,
+)
 from mintage.rules.violation import RuleViolation
 
 OWN_SEGMENTS: Final = ("mu", "ml", "mb", "p")
@@ -36,6 +43,8 @@ RESOLVER_PREFIXES: Final = tuple(
 )
 """What the paths of the resolver begin with, where it shares a host with other doors."""
 
+DESCRIPTION_PATH: Final = "/.well-known/gs1resolver"
+
 Asked = Key | Literal["never_issued", "nothing_here"]
 """`never_issued`: a code that no brand can have issued. `nothing_here`: no code at all."""
 
@@ -47,6 +56,9 @@ _KEY_OF: Final[dict[str, Callable[[UUID], Key]]] = {
 }
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _AI: Final = re.compile(r"[0-9]{2,4}")
+_PRINTED: Final = re.compile(
+    rf"/01/([0-9]{{14}})/21/([{LETTERS}][{ALPHABET}]{{{SERIAL_LENGTH - 1}}})"
+)
 
 
 def asked_for(path: str, query: str) -> Asked:
@@ -55,12 +67,24 @@ def asked_for(path: str, query: str) -> Asked:
     Raises `RuleViolation` for what is meant as a code and is none: a bad check digit, character, escape,
     order of identifiers, or id.
     """
+    printed = _PRINTED.fullmatch(path)
+    if printed is not None and not query:
+        return _printed_key(path, printed[1], printed[2])
     segments = path.removesuffix("/").split("/")[1:]
     if segments and segments[0] in OWN_SEGMENTS:
         return _own_key(segments)
     if not any(_is_meant_as_identifier(segment) for segment in segments):
         return "nothing_here"
     return _key_of_link(digital_link.parse_target(path, query, digital_link.RESOLVING))
+
+
+def _printed_key(path: str, gtin14: str, serial_number: str) -> Asked:
+    """The key of a URL as Mintage prints them for generated serials: the most of all, so read quickly."""
+    if not has_valid_check_digit(gtin14):
+        return _key_of_link(digital_link.parse_target(path, "", digital_link.RESOLVING))
+    if not has_valid_check_character(serial_number):
+        return "never_issued"
+    return GtinSerial(gtin14, serial_number)
 
 
 def _own_key(segments: list[str]) -> Asked:

@@ -14,6 +14,8 @@ MessageName = Literal[
     "revoked",
     "bad_request",
     "nothing_here",
+    "no_such_link",
+    "choices",
     "brand_not_found",
     "method_not_allowed",
     "too_many",
@@ -38,6 +40,7 @@ class Texts:
     genuine_since: str
     gtin: str
     brand: str
+    links: str
     months: tuple[str, ...]
     date_form: str
     messages: Mapping[MessageName, Message]
@@ -57,6 +60,7 @@ TEXTS: Final[Mapping[Language, Texts]] = {
         genuine_since="Genuine, first scanned on {day}",
         gtin="GTIN",
         brand="Brand",
+        links="More about this product",
         months=(
             "January",
             "February",
@@ -96,6 +100,16 @@ TEXTS: Final[Mapping[Language, Texts]] = {
                 "This site answers product codes.",
                 "Scan the code on a product to see what it is.",
             ),
+            "no_such_link": Message(
+                "There is no such link",
+                "This product has no link of the type asked for.",
+                "Scan the code to see the product.",
+            ),
+            "choices": Message(
+                "Several links answer",
+                "This product has several links that fit equally.",
+                "Choose one of them.",
+            ),
             "brand_not_found": Message(
                 "No brand is known at this address",
                 "The host in this address belongs to no brand here.",
@@ -127,6 +141,7 @@ TEXTS: Final[Mapping[Language, Texts]] = {
         genuine_since="Echt, erstmals gescannt am {day}",
         gtin="GTIN",
         brand="Marke",
+        links="Mehr zu diesem Produkt",
         months=(
             "Januar",
             "Februar",
@@ -166,6 +181,16 @@ TEXTS: Final[Mapping[Language, Texts]] = {
                 "Diese Seite beantwortet Produktcodes.",
                 "Scannen Sie den Code auf einem Produkt, um zu sehen, was es ist.",
             ),
+            "no_such_link": Message(
+                "Diesen Link gibt es nicht",
+                "Dieses Produkt hat keinen Link der gewünschten Art.",
+                "Scannen Sie den Code, um das Produkt zu sehen.",
+            ),
+            "choices": Message(
+                "Mehrere Links passen",
+                "Dieses Produkt hat mehrere Links, die gleich gut passen.",
+                "Wählen Sie einen davon.",
+            ),
             "brand_not_found": Message(
                 "Unter dieser Adresse ist keine Marke bekannt",
                 "Der Host dieser Adresse gehört hier zu keiner Marke.",
@@ -197,6 +222,7 @@ TEXTS: Final[Mapping[Language, Texts]] = {
         genuine_since="Authentique, scanné pour la première fois le {day}",
         gtin="GTIN",
         brand="Marque",
+        links="En savoir plus sur ce produit",
         months=(
             "janvier",
             "février",
@@ -235,6 +261,16 @@ TEXTS: Final[Mapping[Language, Texts]] = {
                 "Ce site répond aux codes de produits.",
                 "Scannez le code d’un produit pour voir de quoi il s’agit.",
             ),
+            "no_such_link": Message(
+                "Ce lien n’existe pas",
+                "Ce produit n’a pas de lien du type demandé.",
+                "Scannez le code pour voir le produit.",
+            ),
+            "choices": Message(
+                "Plusieurs liens conviennent",
+                "Ce produit a plusieurs liens qui conviennent également.",
+                "Choisissez-en un.",
+            ),
             "brand_not_found": Message(
                 "Aucune marque n’est connue à cette adresse",
                 "L’hôte de cette adresse n’appartient à aucune marque ici.",
@@ -266,6 +302,7 @@ TEXTS: Final[Mapping[Language, Texts]] = {
         genuine_since="Auténtico, escaneado por primera vez el {day}",
         gtin="GTIN",
         brand="Marca",
+        links="Más sobre este producto",
         months=(
             "enero",
             "febrero",
@@ -304,6 +341,16 @@ TEXTS: Final[Mapping[Language, Texts]] = {
                 "Este sitio responde a códigos de productos.",
                 "Escanee el código de un producto para ver qué es.",
             ),
+            "no_such_link": Message(
+                "Este enlace no existe",
+                "Este producto no tiene ningún enlace del tipo solicitado.",
+                "Escanee el código para ver el producto.",
+            ),
+            "choices": Message(
+                "Varios enlaces son adecuados",
+                "Este producto tiene varios enlaces igualmente adecuados.",
+                "Elija uno de ellos.",
+            ),
             "brand_not_found": Message(
                 "No se conoce ninguna marca en esta dirección",
                 "El host de esta dirección no pertenece a ninguna marca aquí.",
@@ -335,6 +382,7 @@ TEXTS: Final[Mapping[Language, Texts]] = {
         genuine_since="Autentico, scansionato per la prima volta il {day}",
         gtin="GTIN",
         brand="Marca",
+        links="Altro su questo prodotto",
         months=(
             "gennaio",
             "febbraio",
@@ -373,6 +421,16 @@ TEXTS: Final[Mapping[Language, Texts]] = {
                 "A questo indirizzo non c’è nulla",
                 "Questo sito risponde ai codici dei prodotti.",
                 "Scansioni il codice di un prodotto per vedere che cos’è.",
+            ),
+            "no_such_link": Message(
+                "Questo link non esiste",
+                "Questo prodotto non ha link del tipo richiesto.",
+                "Scansioni il codice per vedere il prodotto.",
+            ),
+            "choices": Message(
+                "Più link sono adatti",
+                "Questo prodotto ha più link ugualmente adatti.",
+                "Ne scelga uno.",
             ),
             "brand_not_found": Message(
                 "A questo indirizzo non è nota alcuna marca",

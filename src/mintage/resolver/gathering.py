@@ -1,0 +1,103 @@
+"""Keys asked for while a query is under way go together in the next one of that host.
+
+One query at a time for each host, so that what it finds is never older than the question; nothing is
+kept. Not here: what a key names (`operations.resolving`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Final
+
+from mintage.db.connection import Database, DatabaseRole, Identity
+from mintage.operations.resolving import KEYS_MAX, BrandHost, Key, Subject, resolve_at_host
+
+WAITING_MAX: Final = 10_000
+"""Questions that wait at once in a process; beyond them the database counts as away."""
+
+HOSTS_AT_ONCE: Final = 3
+"""Hosts that are asked for at once: names that nobody has must not take every connection."""
+
+_IDENTITY: Final = Identity(DatabaseRole.RESOLVER)
+
+Found = tuple[BrandHost, Subject | None]
+
+
+class TooManyWaiting(OSError):
+    """More questions wait than are taken: answered as if the database were away."""
+
+
+@dataclass(slots=True)
+class _Lane:
+    """The questions of one host that wait for its next query, and the task that asks them."""
+
+    keys: list[Key | None] = field(default_factory=list)
+    futures: list[asyncio.Future[Found | None]] = field(default_factory=list)
+    task: asyncio.Task[None] | None = None
+
+
+class KeyGatherer:
+    """Answers what a key names at a host, many at a time."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lanes: dict[str, _Lane] = {}
+        self._turns = asyncio.Semaphore(HOSTS_AT_ONCE)
+        self._waiting_count = 0
+
+    async def find(self, host: str, key: Key | None) -> Found | None:
+        """The brand of `host` and what `key` names there (None: nothing of it); None for no brand's host.
+
+        `key` None asks for the host alone. Raises what the driver raises, and `TooManyWaiting`.
+        """
+        if self._waiting_count >= WAITING_MAX:
+            raise TooManyWaiting
+        lane = self._lanes.get(host)
+        if lane is None:
+            lane = self._lanes[host] = _Lane()
+            lane.task = asyncio.create_task(self._run(host, lane))
+        future: asyncio.Future[Found | None] = asyncio.get_running_loop().create_future()
+        lane.keys.append(key)
+        lane.futures.append(future)
+        self._waiting_count += 1
+        return await future
+
+    async def _run(self, host: str, lane: _Lane) -> None:
+        try:
+            while lane.futures:
+                async with self._turns:
+                    keys, lane.keys = lane.keys[:KEYS_MAX], lane.keys[KEYS_MAX:]
+                    futures, lane.futures = lane.futures[:KEYS_MAX], lane.futures[KEYS_MAX:]
+                    self._waiting_count -= len(futures)
+                    await self._ask(host, keys, futures)
+        finally:
+            del self._lanes[host]
+            self._waiting_count -= len(lane.futures)
+            for future in lane.futures:
+                future.cancel()
+
+    async def _ask(
+        self, host: str, keys: list[Key | None], futures: list[asyncio.Future[Found | None]]
+    ) -> None:
+        try:
+            asked = [key for key in keys if key is not None]
+            async with self._database.transaction(_IDENTITY, read_only=True) as connection:
+                found = await resolve_at_host(connection, host, asked)
+                # Before the commit: it changes nothing, and nobody need wait for it.
+                subjects = iter(found.subjects) if found is not None else iter(())
+                for key, future in zip(keys, futures, strict=True):
+                    if found is None:
+                        answer = None
+                    else:
+                        answer = (found.host, next(subjects) if key is not None else None)
+                    if not future.done():
+                        future.set_result(answer)
+        except Exception as error:  # noqa: BLE001 - each of those who wait is told, and handles it
+            for future in futures:
+                if not future.done():
+                    future.set_exception(error)
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            raise
