@@ -47,6 +47,7 @@ BAD_GTINS = ("9506000134353", "123", "", "nonsense", "95060001343521234", "٩506
 FORMS: dict[str, tuple[str, ...]] = {
     "_from": BAD_MOMENTS,
     "_to": BAD_MOMENTS,
+    "_scanned_at": (*BAD_MOMENTS, "2099-01-31T12:00:00Z", "2020-01-31T12:00:00Z"),
     "_gtin": BAD_GTINS,
     "_production_date": BAD_DAYS,
     "production_date": BAD_DAYS,
@@ -55,6 +56,10 @@ FORMS: dict[str, tuple[str, ...]] = {
     "_format": ("nonsense", "CSV", ""),
     "_profile": ("nonsense", ""),
     "_options": (),
+    "_serial_number": ("", "A" * 21, "ä", "A B", "A~", "A\0"),
+    "_lot_code": ("", "A" * 21, "ä", "A B", "A~"),
+    "ip": ("nonsense", "", "192.0.2", "192.0.2.256", "192.0.2.0/24", "1::2::3", "fe80::1%eth0%"),
+    "user_agent": ("Googlebot/2.1 (+http://www.google.com/bot.html)", "Twitterbot/1.0"),
     "lot_code": ("", "A" * 21, "=A", "@A", "ä", "A B", "A~"),
     "_serials[0]": ("", "A" * 21, "=A", "-A", "ä", "A B"),
     "_email": ("nonsense", "a@b", "a b@example.com", "@example.com"),
@@ -85,6 +90,10 @@ FORMS: dict[str, tuple[str, ...]] = {
     "read_point": ("nonsense", "", "mailto:a@example.com", "https:///"),
 }
 """Texts of the right type and size that are wrong all the same."""
+NAMES_OF_THE_CALLER = {"_scan_id"}
+"""Ids that are no UUIDs of ours: any text."""
+MAY_BE_EMPTY = {"_context"}
+"""Objects of which no key is needed."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +164,7 @@ def _bad_texts(place: str, branch: Schema) -> Iterator[str]:
     if "enum" in branch:
         yield from ("nonsense", "", branch["enum"][0].swapcase(), f" {branch['enum'][0]}")
     yield from FORMS.get(place, FORMS.get(place.rpartition(".")[2], ()))
-    if place.endswith("_id"):
+    if place.endswith("_id") and place not in NAMES_OF_THE_CALLER:
         yield from BAD_IDS
 
 
@@ -180,7 +189,8 @@ def _bad_objects(place: str, branch: Schema) -> Iterator[Bad]:
     if "properties" not in branch:
         yield Bad(place, {"long": "x" * 20_000})
         return
-    yield Bad(place, {})
+    if place not in MAY_BE_EMPTY:
+        yield Bad(place, {})
     yield Bad(f"{place}.nonsense", _With("nonsense", 1))
     for name, inner in branch["properties"].items():
         for bad in bad_values(f"{place}.{name}", inner):

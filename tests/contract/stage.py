@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 from uuid import UUID, uuid4
@@ -48,6 +49,7 @@ class Things:
     mint_batch_id: UUID
     mint_lot_id: UUID
     unit_ids: UUID
+    unit_id: UUID
     export_group_id: UUID
     preflight_id: UUID
     failed_job_id: UUID
@@ -142,6 +144,20 @@ def _settings(mine: Things, n: int) -> list[Raw]:
     return [{"_patch": patch}]
 
 
+def _scans(mine: Things, n: int) -> list[Raw]:
+    context: Raw = {"user_agent": "okhttp/4.12.0", "ip": "192.0.2.7", "path": "/01/09506000134352"}
+    return [
+        {"_unit_id": str(mine.unit_id), "_scan_id": f"scan-{n}", "_context": context},
+        {"_mint_lot_id": str(mine.mint_lot_id)},
+        {"_gtin": GTIN_TABLE, "_serial_number": "ABC-1"},
+        {
+            "_gtin": GTIN_TABLE,
+            "_lot_code": "A",
+            "_scanned_at": datetime.now(UTC).isoformat(),
+        },
+    ]
+
+
 def _page(**filters: object) -> list[Raw]:
     return [{f"_{name}": value for name, value in filters.items()} | {"_limit": 5, "_cursor": None}]
 
@@ -187,6 +203,16 @@ EXAMPLES: dict[str, Callable[[Things, int], list[Raw]]] = {
         event_type="mint_requested",
         **MOMENTS,
     ),
+    "search_brand_objects_v1": lambda mine, n: [{"_query": "SKU", "_limit": 5, "_cursor": None}],
+    "record_scan_event": _scans,
+    "list_scan_events": lambda mine, n: _page(
+        unit_id=str(mine.unit_id),
+        mint_batch_id=str(mine.mint_batch_id),
+        product_id=str(mine.product_id),
+        severity="review",
+        **MOMENTS,
+    ),
+    "get_scan_activity": lambda mine, n: [{"_days": 7}],
     "request_payload_packs": lambda mine, n: [
         {
             "_mint_batch_id": str(mine.mint_batch_id),
@@ -322,6 +348,7 @@ async def _things(world: World, caller: str) -> Things:
         mint_batch_id=submitted["mint_batch_id"],
         mint_lot_id=batch["batch"]["lots"][0]["id"],
         unit_ids=units["units"][0]["id"],
+        unit_id=units["units"][0]["id"],
         export_group_id=packs["export_group_id"],
         preflight_id=preflight["id"],
         failed_job_id=failed["mint_job_id"],
@@ -442,7 +469,8 @@ async def contents(dsn: str, *, brand_id: UUID | None = None) -> dict[str, tuple
 
 def id_arguments(raw: Mapping[str, object]) -> list[str]:
     """The arguments of a call that name a thing of the brand."""
-    return [name for name in raw if name.endswith(("_id", "_ids")) and name != "_brand_id"]
+    others = {"_brand_id", "_scan_id"}
+    return [name for name in raw if name.endswith(("_id", "_ids")) and name not in others]
 
 
 KINDS_OF_IDS = {f"_{field.name}" for field in fields(Things)}
