@@ -83,7 +83,6 @@ def _preflight(headers: Headers) -> Response:
             "access-control-allow-methods": _METHODS,
             "access-control-allow-headers": asked_for if is_well_formed else _ORDINARY_HEADERS,
             "access-control-max-age": str(_PREFLIGHT_MAX_AGE_S),
-            "allow": _METHODS,
             "vary": "Access-Control-Request-Headers",
         },
     )

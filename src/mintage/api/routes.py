@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute, Route
 
-from mintage.api import auth, functions, rpc, unknown
+from mintage.api import auth, docs_pages, functions, openapi, rpc, unknown
 from mintage.api.auth_answers import auth_error
 from mintage.api.door import Door, error_response
 from mintage.api.endpoint import Endpoint, ErrorShape, Handler
@@ -28,5 +28,8 @@ def api_routes(door: Door) -> list[BaseRoute]:
         route("/auth/v1/settings", auth.settings, auth_error),
         route("/auth/v1/.well-known/jwks.json", auth.jwks, auth_error),
         *storage_routes(door),
+        route("/openapi.json", openapi.openapi_json, error_response),
+        route("/docs", docs_pages.docs_page, error_response),
+        route("/docs/{path:path}", docs_pages.docs_page, error_response),
         route("/{path:path}", unknown.unknown_path, error_response),
     ]

@@ -11,6 +11,7 @@ from typing import Final
 
 from mintage.operations import answers_catalogue as catalogue
 from mintage.operations import answers_minting as minting
+from mintage.operations import answers_telemetry as telemetry
 from mintage.operations.answer_models import Refusal, Wire
 
 
@@ -47,6 +48,11 @@ ANSWERS: Final = {
     # Exports
     "request_payload_packs": _answers(minting.PacksRequested, Refusal),
     "list_payload_packs": _answers(minting.PackPage),
+    # Search and scans
+    "search_brand_objects_v1": _answers(telemetry.SearchPage),
+    "record_scan_event": _answers(telemetry.ScanRecorded),
+    "list_scan_events": _answers(telemetry.ScanEventPage),
+    "get_scan_activity": _answers(telemetry.ScanActivity),
     # Catalogue
     "create_product": _answers(catalogue.ProductAnswer),
     "update_product": _answers(catalogue.ProductAnswer, Refusal),

@@ -108,6 +108,7 @@ NotNull: Final = BeforeValidator(not_null)
 HttpsUrl = Annotated[
     str,
     StringConstraints(min_length=9, max_length=2000, pattern=r"^https://[^\s/@]+(/\S*)?$"),
+    stated(format="uri"),
     Field(description="an https:// URL of at most 2000 characters"),
 ]
 Email = Annotated[
@@ -259,9 +260,11 @@ class CreateBrand(Arguments):
 
 
 class SetBrandHost(BrandArguments):
-    base_url: Annotated[str, StringConstraints(min_length=8, max_length=300)] = Field(
-        description="a base URL such as https://id.example.com"
-    )
+    base_url: Annotated[
+        str,
+        StringConstraints(min_length=8, max_length=300),
+        stated(format="uri", pattern=r"^https?://[^/?#@\s]+$"),
+    ] = Field(description="a base URL such as https://id.example.com")
     is_primary: bool = Field(default=False, description="true or false")
 
 
@@ -305,7 +308,7 @@ class SetProductIdentifier(BrandArguments):
     identifier_type: Literal["sku", "gtin", "ean", "upc"] = Field(
         description="sku, gtin, ean or upc"
     )
-    raw_value: str = Field(
+    raw_value: Annotated[str, stated(minLength=1, maxLength=64)] = Field(
         description="a SKU of 1 to 64 characters; a GTIN of 8, 12, 13 or 14 digits; an EAN of 8 or "
         "13; a UPC of 12: digits with a right check digit"
     )

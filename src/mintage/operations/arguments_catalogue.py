@@ -32,6 +32,7 @@ from mintage.rules.link_types import DEFAULT_LINK, link_types
 from mintage.rules.violation import RuleViolation
 from mintage.rules.web_links import (
     LANGUAGE_HINT,
+    MEDIA_TYPE_NAME,
     MEDIA_TYPE_HINT,
     URI_CHARACTERS_MAX,
     URI_HINT,
@@ -81,12 +82,14 @@ LinkType = Annotated[
     str,
     StringConstraints(max_length=64),
     AfterValidator(_link_type),
+    stated(pattern=r"^gs1:[A-Za-z]+$"),
     Field(description="a link type of the GS1 Web Vocabulary such as gs1:pip"),
 ]
 Href = Annotated[
     str,
     StringConstraints(max_length=URL_CHARACTERS_MAX),
     _checked(check_https_url),
+    stated(format="uri", pattern=r"^https://"),
     Field(description=URL_HINT),
 ]
 Title = Annotated[
@@ -98,18 +101,21 @@ Hreflang = Annotated[
     str,
     StringConstraints(max_length=35),
     _checked(check_language_tag),
+    stated(pattern=r"^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*$"),
     Field(description=LANGUAGE_HINT),
 ]
 MediaType = Annotated[
     str,
     StringConstraints(max_length=255),
     _checked(check_media_type),
+    stated(pattern=rf"^{MEDIA_TYPE_NAME}/{MEDIA_TYPE_NAME}$"),
     Field(description=MEDIA_TYPE_HINT),
 ]
 LocationUri = Annotated[
     str,
     StringConstraints(max_length=URI_CHARACTERS_MAX),
     _checked(check_location_uri),
+    stated(format="uri", pattern=r"^(https?://|[Uu][Rr][Nn]:)"),
     Field(description=URI_HINT),
 ]
 ProductLinkId = Annotated[Uuid, Field(description="the UUID of a product link")]

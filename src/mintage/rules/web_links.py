@@ -31,8 +31,8 @@ _LANGUAGE: Final = re.compile(
 )
 _LANGUAGE_CHARACTERS_MAX: Final = 35
 # RFC 6838 §4.2: type and subtype, each a restricted name; no parameters.
-_NAME: Final = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"
-_MEDIA_TYPE: Final = re.compile(f"{_NAME}/{_NAME}")
+MEDIA_TYPE_NAME: Final = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"
+_MEDIA_TYPE: Final = re.compile(f"{MEDIA_TYPE_NAME}/{MEDIA_TYPE_NAME}")
 
 URL_HINT: Final = (
     f"an absolute https:// URL of at most {URL_CHARACTERS_MAX} characters, without user information"
