@@ -32,8 +32,8 @@ from mintage.rules.link_types import DEFAULT_LINK, link_types
 from mintage.rules.violation import RuleViolation
 from mintage.rules.web_links import (
     LANGUAGE_HINT,
-    MEDIA_TYPE_NAME,
     MEDIA_TYPE_HINT,
+    MEDIA_TYPE_NAME,
     URI_CHARACTERS_MAX,
     URI_HINT,
     URL_CHARACTERS_MAX,
