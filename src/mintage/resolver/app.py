@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from mintage.db.connection import AWAY_ERRORS, Database, DatabaseRole, Identity
 from mintage.operations.call import ANONYMOUS, Call
@@ -79,8 +79,7 @@ def build_resolver(resolver: Resolver) -> ASGIApp:
     return _Application(resolver)
 
 
-@dataclass(frozen=True, slots=True)
-class _Scanned:
+class _Scanned(NamedTuple):
     """A request whose key was found: the host asked, the key, and what it names there."""
 
     asking: Asking
@@ -178,6 +177,8 @@ class _Application:
             return await self._preview(scanned)
         if isinstance(scanned.key, ProductId) and wanted.link_type is None:
             return await self._product_page(scanned)
+        if wanted.link_type is None and not scanned.subject.links:
+            return await self._redirect(scanned, scanned.page_url)
         links = choose(links_with_page(scanned.subject.links, scanned.page_url), wanted)
         if not links:
             return message_answer(404, asking.language, "no_such_link")
@@ -276,13 +277,13 @@ class _Application:
         asking = scanned.asking
         self._resolver.scan_buffer.record(
             SeenScan(
-                brand_id=scanned.host.brand_id,
-                scanned_at=scanned.host.now,
-                subject=scanned.subject,
-                outcome=outcome,
-                traffic_class="human" if asking.agent == "human" else "unknown",
-                address=asking.origin.address,
-                user_agent=asking.user_agent,
-                path=asking.path,
+                scanned.host.brand_id,
+                scanned.host.now,
+                scanned.subject,
+                outcome,
+                "human" if asking.agent == "human" else "unknown",
+                asking.origin.address,
+                asking.user_agent,
+                asking.path,
             )
         )

@@ -6,8 +6,7 @@ Headers are walked once; what only a page needs is worked out when a page is mad
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
 from mintage.resolver.agents import AgentClass, agent_class
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
 _JOINED: Final = b", "
 
 
-@dataclass(frozen=True, slots=True)
-class Asking:
+class Asking(NamedTuple):
     """One request, read. `path` and `query` are as sent, escapes and all."""
 
     method: str

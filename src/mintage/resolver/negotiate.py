@@ -7,8 +7,7 @@ link type: the one asked for, or the default's. Not here: the list of all of the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from mintage.operations.resolving import Link
 from mintage.resolver.answers import LINK_TYPE_PARAMETER, LINKSET_TYPE, value_of
@@ -28,8 +27,7 @@ _NEUTRAL: Final = 0.0001
 _RANGES_MAX: Final = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What a request asks for: a link type as in `gs1:pip` (None: not said), and its Accept headers."""
 
     link_type: str | Literal["linkset"] | None = None

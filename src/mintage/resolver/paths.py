@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, Literal
 from uuid import UUID
 
@@ -80,11 +81,16 @@ def asked_for(path: str, query: str) -> Asked:
 
 def _printed_key(path: str, gtin14: str, serial_number: str) -> Asked:
     """The key of a URL as Mintage prints them for generated serials: the most of all, so read quickly."""
-    if not has_valid_check_digit(gtin14):
+    if not _is_gtin(gtin14):
         return _key_of_link(digital_link.parse_target(path, "", digital_link.RESOLVING))
     if not has_valid_check_character(serial_number):
         return "never_issued"
     return GtinSerial(gtin14, serial_number)
+
+
+@lru_cache(maxsize=4096)
+def _is_gtin(gtin14: str) -> bool:
+    return has_valid_check_digit(gtin14)
 
 
 def _own_key(segments: list[str]) -> Asked:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,12 +19,13 @@ from uuid import UUID
 import asyncpg
 
 from mintage.db.connection import AWAY_ERRORS, Database, DatabaseRole, Identity
-from mintage.operations.call import ANONYMOUS, Call, new_id
+from mintage.operations.call import ANONYMOUS, Call
 from mintage.operations.resolving import Subject
 from mintage.operations.scanning import Scan, TrafficClass, record_scans
 from mintage.resolver.agents import families
 from mintage.resolver.origins import Address, prefix_of
 from mintage.rules.lifecycle import ScanOutcome
+from mintage.rules.unit_ids import uuid7_of
 from mintage.settings import Limits
 from mintage.telemetry import logger
 
@@ -134,11 +136,14 @@ class ScanBuffer:
 
     async def _cut_chunks(self) -> None:
         by_brand: dict[UUID, list[Scan]] = {}
-        for place in range(min(len(self._waiting), FLUSH_SCANS_MAX)):
+        count = min(len(self._waiting), FLUSH_SCANS_MAX)
+        octets = os.urandom(10 * count)
+        for place in range(count):
             if place % _AGENTS_AT_A_TIME == 0:
                 await asyncio.sleep(0)
             seen = self._waiting[place]
-            by_brand.setdefault(seen.brand_id, []).append(_scan_of(seen))
+            random = octets[10 * place : 10 * place + 10]
+            by_brand.setdefault(seen.brand_id, []).append(_scan_of(seen, random))
         for brand_id, scans in by_brand.items():
             self._chunks.append(_Chunk(brand_id, tuple(scans)))
             for _ in scans:
@@ -170,10 +175,10 @@ class ScanBuffer:
         )
 
 
-def _scan_of(seen: SeenScan) -> Scan:
+def _scan_of(seen: SeenScan, octets: bytes) -> Scan:
     read = families(seen.user_agent)
     return Scan(
-        id=new_id(seen.scanned_at),
+        id=uuid7_of(int(seen.scanned_at.timestamp() * 1000), octets),
         scanned_at=seen.scanned_at,
         subject=seen.subject,
         outcome=seen.outcome,

@@ -90,7 +90,7 @@ with scan as (
   select *
   from unnest(
     $2::uuid[], $3::timestamptz[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $8::text[], $9::text[],
-    $10::cidr[], $11::text[], $12::text[], $13::text[], $14::text[]
+    $10::text[], $11::text[], $12::text[], $13::text[], $14::text[]
   ) as s (
     id, scanned_at, unit_id, mint_lot_id, mint_batch_id, product_id, outcome, traffic_class,
     ip_prefix, browser, os, device, path
@@ -102,7 +102,7 @@ with scan as (
   )
   select
     $1, id, scanned_at, unit_id, mint_lot_id, mint_batch_id, product_id, outcome, traffic_class,
-    ip_prefix, browser, os, device, path
+    ip_prefix::cidr, browser, os, device, path
   from scan
 ), counted as (
   insert into tally_delta (brand_id, day, metric, mint_batch_id, delta)
