@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest_asyncio
 
+from tests.api.conftest import api, door, secrets, settings  # noqa: F401 - fixtures
 from tests.contract.stage import Stage, build_stage
 from tests.support.minting import with_limits
 from tests.support.world import World

@@ -14,7 +14,7 @@ from mintage.rpcs import RPCS
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "api"
 # Pages of doors that are no RPC.
-OTHER_PAGES = {"mint-api-v1", "auth", "storage", "payload_pack_downloads", "resolver", "status"}
+OTHER_PAGES = {"README", "auth", "mint-api-v1", "payload_pack_downloads", "resolver", "status"}
 
 
 def _page(name: str) -> str:
