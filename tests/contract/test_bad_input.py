@@ -19,7 +19,6 @@ from tests.contract.bad_values import (
 )
 from tests.contract.stage import EXAMPLES, Raw, Stage, allowed_caller, contents
 
-
 # Optional each, but one of them is needed.
 ONE_OF_SEVERAL = {"record_scan_event": {"_unit_id"}}
 
