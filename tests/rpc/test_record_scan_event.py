@@ -234,7 +234,7 @@ async def test_a_bot_makes_no_scan(world: World, user_agent: str) -> None:
             {"_gtin", "_serial_number", "_lot_code"},
         ),
     ],
-    ids=str,
+    ids=range(8),
 )
 async def test_exactly_one_thing_is_named(
     world: World, given: dict[str, Any], named: set[str]

@@ -22,6 +22,7 @@ from tests.schema.plans import (
     statement_of,
 )
 from tests.schema.statements import GENERIC_PLAN_SINCE
+from tests.schema.test_search_plans import LOOKED_AT
 
 if TYPE_CHECKING:
     from tests.schema.catalog import Connection
@@ -270,7 +271,7 @@ async def test_a_plan_without_its_index_is_found(connection: Connection, filled:
 async def test_every_statement_that_reads_units_or_events_is_looked_at() -> None:
     from mintage.db.queries import all_statements
 
-    looked_at = {*LISTS, *OTHERS, "mint_unit.list", "work_item.claim"}
+    looked_at = {*LISTS, *OTHERS, *LOOKED_AT, "mint_unit.list", "work_item.claim"}
     reading = {
         f"{each.noun}.{each.name}"
         for each in all_statements()

@@ -448,7 +448,6 @@ create table payload_pack (
 create index payload_pack_newest on payload_pack (brand_id, created_at desc, id desc);
 create index payload_pack_batch on payload_pack (brand_id, mint_batch_id, created_at desc, id desc);
 create index payload_pack_status on payload_pack (brand_id, status, created_at desc, id desc);
-create index payload_pack_group on payload_pack (brand_id, export_group_id, id);
 create unique index payload_pack_path on payload_pack (brand_id, storage_path) where storage_path is not null;
 
 -- Scans, by month. Partitions are made ahead by ensure_scan_event_partitions().

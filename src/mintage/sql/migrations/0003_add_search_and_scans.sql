@@ -1,8 +1,7 @@
 -- Search by prefix, lists of scans by what was scanned, and scans recorded by the service.
 
--- What is searched and has no index yet: lots by code, packs by group. Units have none but their two.
+-- What is searched or filtered by and has no index yet: lots by code, packs by status.
 create index mint_lot_code on mint_lot (brand_id, lot_code, mint_batch_id);
-create index payload_pack_group on payload_pack (brand_id, export_group_id, id);
 create index payload_pack_status on payload_pack (brand_id, status, created_at desc, id desc);
 
 -- Null until a unit's scans are judged.

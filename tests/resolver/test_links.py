@@ -1,0 +1,208 @@
+"""Links of products: which one answers, the choices, the product's own page, the list of all."""
+
+from __future__ import annotations
+
+import json
+from uuid import UUID
+
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+
+from mintage.operations.resolving import Link
+from mintage.resolver.negotiate import choose, links_with_page, preferred_json_type, wanted_of
+from tests.resolver.desk import BASE_URL, IPHONE, Desk
+from tests.resolver.test_conformance import GTIN14, LINKSET_SCHEMA, VOC
+from tests.support.world import GTIN_TABLE
+
+PAGE = "https://acme.example.com/p/1"
+CHROME = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+def _link(href: str, link_type: str = "gs1:pip", **changes: object) -> Link:
+    facts: dict[str, object] = {"hreflang": None, "media_type": None, "is_default": False}
+    return Link(link_type, href, href.title(), **(facts | changes))  # type: ignore[arg-type]
+
+
+LINKS = (
+    _link("home", is_default=True, hreflang="en"),
+    _link("startseite", hreflang="de"),
+    _link("accueil", hreflang="fr-CH"),
+    _link("manual", "gs1:instructions", media_type="text/html"),
+    _link("manual.pdf", "gs1:instructions", media_type="application/pdf"),
+    _link("iso", "gs1:certificationInfo"),
+    _link("fsc", "gs1:certificationInfo"),
+    _link("notice", "gs1:recallStatus", hreflang="es"),
+)
+
+
+@pytest.mark.parametrize(
+    ("query", "accept", "language", "found"),
+    [
+        ("", "", "", ["home"]),
+        ("", "*/*", "en-US,en;q=0.9", ["home"]),
+        ("", CHROME, "de", ["startseite"]),
+        ("", "", "fr", ["accueil"]),
+        ("", "", "fr-BE", ["home"]),
+        ("", "", "ja", ["home"]),
+        ("", "", "de;q=0.2, en;q=0.7", ["home"]),
+        ("", "", "de;q=oops, fr-CH;q=0.1", ["accueil"]),
+        ("linkType=gs1:pip", "", "", ["home"]),
+        ("linkType=gs1:pip", "", "de-AT", ["startseite"]),
+        ("linkType=gs1:defaultLink", "", "de", ["home"]),
+        ("linkType=gs1:instructions", CHROME, "", ["manual"]),
+        ("linkType=gs1:instructions", "application/pdf", "de", ["manual.pdf"]),
+        ("linkType=gs1:instructions", "", "", ["manual", "manual.pdf"]),
+        ("linkType=gs1:certificationInfo", CHROME, "en", ["iso", "fsc"]),
+        ("linkType=gs1:recallStatus", CHROME, "en", ["notice"]),
+        ("linkType=gs1:nosuchtype", CHROME, "en", []),
+        ("linkType=pip", "", "", []),
+        ("a=1&linkType=https%3A%2F%2Fgs1.org%2Fvoc%2Fpip&b", "", "de", ["startseite"]),
+    ],
+)
+def test_the_link_that_fits_best_answers(
+    query: str, accept: str, language: str, found: list[str]
+) -> None:
+    chosen = choose(LINKS, wanted_of(query.encode(), accept, language))
+    assert [link.href for link in chosen] == found
+
+
+def test_without_a_stored_default_the_products_page_is_it() -> None:
+    [page] = links_with_page([], PAGE)
+    assert (page.href, page.link_type, page.is_default) == (PAGE, "gs1:pip", True)
+    stored = [link for link in LINKS if not link.is_default]
+    links = links_with_page(stored, PAGE)
+    assert choose(links, wanted_of(b"", "", "de"))[0].href == PAGE
+    assert choose(links, wanted_of(b"linkType=gs1:pip", "", "de"))[0].href == "startseite"
+    assert links_with_page(LINKS, PAGE) == LINKS
+
+
+@pytest.mark.parametrize(
+    ("query", "accept", "is_linkset"),
+    [
+        ("linkType=linkset", "", True),
+        ("linkType=all", "text/html", True),
+        ("", "application/linkset+json", True),
+        ("", "application/linkset+json;q=0, text/html", False),
+        ("linkType=gs1:pip", "application/linkset+json", False),
+        ("linktype=all", "", False),
+        ("", "*/*", False),
+    ],
+)
+def test_the_list_of_all_links_is_asked_for_by_type_or_media_type(
+    query: str, accept: str, is_linkset: bool
+) -> None:
+    assert wanted_of(query.encode(), accept, "").is_linkset == is_linkset
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        ("", "application/linkset+json"),
+        (CHROME, "application/linkset+json"),
+        ("application/json", "application/json"),
+        ("application/ld+json, application/json;q=0.5", "application/ld+json"),
+    ],
+)
+def test_a_linkset_is_served_as_the_json_that_is_preferred(accept: str, media_type: str) -> None:
+    assert preferred_json_type(accept) == media_type
+
+
+async def test_links_that_fit_equally_are_offered_as_choices(desk: Desk) -> None:
+    product_id = await desk.world.product(gtin=GTIN_TABLE)
+    for name in ("iso", "fsc"):
+        await desk.world.rpc(
+            "set_product_link",
+            "admin",
+            product_id=product_id,
+            link_type="gs1:certificationInfo",
+            href=f"https://brand.example/{name}?a=1&b=2",
+            title=f"<{name}>",
+        )
+    async with desk.phone() as phone:
+        answer = await phone.get(f"/01/{GTIN14}?linkType=gs1:certificationInfo")
+        page = await phone.get(f"/p/{product_id}")
+    assert answer.status_code == 300
+    for shown in (answer, page):
+        assert 'href="https://brand.example/fsc?a=1&amp;b=2"' in shown.text
+        assert "&lt;iso&gt;" in shown.text
+    assert await desk.outcomes() == []
+
+
+async def test_a_units_own_page_is_one_url_in_its_redirect_and_its_linkset(desk: Desk) -> None:
+    minted = await desk.world.minted(1)
+    [path] = await desk.urls(minted["mint_batch_id"])
+    async with desk.phone() as phone:
+        redirected = await phone.get(path)
+        asked = await phone.get(f"{path}?linkType=gs1:pip")
+        linkset = (await phone.get(f"{path}?linkType=linkset")).json()["linkset"]
+    location = redirected.headers["location"]
+    assert "mintage_genuine=" in location
+    assert asked.headers["location"] == location
+    assert linkset[-1]["anchor"] == BASE_URL + path
+    for name in ("defaultLink", "pip"):
+        assert [link["href"] for link in linkset[-1][VOC + name]] == [location]
+        assert "mintage_genuine" not in linkset[0][VOC + name][0]["href"]
+
+
+async def test_the_proof_of_a_scan_is_given_to_no_other_site(desk: Desk) -> None:
+    minted = await desk.world.minted(1)
+    listed = await desk.world.rpc("list_mint_units", mint_batch_id=minted["mint_batch_id"])
+    await desk.world.rpc(
+        "set_product_link",
+        "admin",
+        product_id=listed["units"][0]["product_id"],
+        link_type="gs1:pip",
+        href="https://brand.example/",
+        title="Shop",
+        is_default=True,
+    )
+    async with desk.phone() as phone:
+        answer = await phone.get(listed["units"][0]["resolver_url"] + "?mintage_genuine=x")
+    assert answer.headers["location"] == "https://brand.example/"
+    assert await desk.outcomes() == ["activated"]
+
+
+async def test_a_bot_that_asks_for_the_linkset_gets_it(desk: Desk) -> None:
+    await desk.world.product(gtin=GTIN_TABLE)
+    bot = {"User-Agent": "Googlebot/2.1"}
+    async with desk.phone() as phone:
+        answer = await phone.get(f"/01/{GTIN14}?linkType=linkset", headers=bot)
+    assert answer.json()["linkset"][0]["anchor"] == f"{BASE_URL}/01/{GTIN14}"
+
+
+async def test_a_withdrawn_unit_has_no_linkset(desk: Desk) -> None:
+    minted = await desk.world.minted(1)
+    listed = await desk.world.rpc("list_mint_units", mint_batch_id=minted["mint_batch_id"])
+    await desk.revoke(listed["units"][0]["id"])
+    async with desk.phone() as phone:
+        answer = await phone.get(listed["units"][0]["resolver_url"] + "?linkType=linkset")
+    assert answer.status_code == 410
+
+
+async def test_the_linksets_of_a_hundred_products_validate(desk: Desk) -> None:
+    types = ("gs1:pip", "gs1:instructions", "gs1:sustainabilityInfo", "gs1:recallStatus")
+    languages = (None, "en", "de-AT", "zh-Hans", "gsw", "es-419")
+    media_types = (None, "text/html", "application/pdf", "application/vc+ld+json")
+    product_ids: list[UUID] = []
+    for number in range(100):
+        product_id = await desk.world.product(name=f'Table "{number}" é', gtin=None)
+        product_ids.append(product_id)
+        for place in range(number % 5):
+            await desk.world.rpc(
+                "set_product_link",
+                "admin",
+                product_id=product_id,
+                link_type=types[(number + place) % len(types)],
+                href=f"https://brand.example/{number}/{place}",
+                title=f"Link {place}",
+                hreflang=languages[(number * 3 + place) % len(languages)],
+                media_type=media_types[(number + 2 * place) % len(media_types)],
+                is_default=place == number % 3,
+            )
+    async with desk.phone() as phone:
+        phone.headers["User-Agent"] = IPHONE
+        for product_id in product_ids:
+            answer = await phone.get(f"/p/{product_id}?linkType=linkset")
+            linkset = json.loads(answer.content)
+            jsonschema.validate(linkset, LINKSET_SCHEMA)
+            assert len(linkset["linkset"][0][f"{VOC}defaultLink"]) == 1
