@@ -19,6 +19,7 @@ from tests.contract.fuzzing import KNOWN
 from tests.contract.running import Running, running_api
 
 EXAMPLES = 12
+pytestmark = pytest.mark.long
 schema = schemathesis.openapi.from_dict(openapi_document())
 schema.config.generation.update(deterministic=True, allow_x00=False)
 # A check of our own in its place knows what no schema can say.

@@ -21,6 +21,7 @@ LOOKED_THROUGH_FOR_WORK = {"mint_job", "tally_delta"}
 RESOLVERS_TABLES = (
     "product",
     "product_identifier",
+    "product_link",
     "mint_batch",
     "mint_lot",
     "mint_unit",
@@ -197,7 +198,7 @@ async def test_the_service_without_a_brand_sees_work_alone(brands: TwoBrands) ->
         assert bool(seen) == (table in LOOKED_THROUGH_FOR_WORK), table
 
 
-async def test_the_resolver_sees_one_brand_and_six_tables(brands: TwoBrands) -> None:
+async def test_the_resolver_sees_one_brand_and_seven_tables(brands: TwoBrands) -> None:
     resolver = Identity(DatabaseRole.RESOLVER, brands.mine)
     for table in brands.tables:
         if table in RESOLVERS_TABLES:

@@ -23,6 +23,7 @@ _NULL: Final = {"type": "null"}
 
 
 def reference(model: type[BaseModel]) -> Json:
+    """The JSON reference to `model` among the document's component schemas (OpenAPI 3.1)."""
     return {"$ref": f"{_PLACE}{model.__name__}"}
 
 
