@@ -2,7 +2,7 @@
 
 A body that is made at random names brands and products that nobody has, and every call would end at 403.
 So well-formed ids are exchanged for those of the stage, three of four; the rest stay unknown. Imported by
-the tests, and by schemathesis's own program as its hooks (`make sweep`).
+the tests, and by `make sweep`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from uuid import UUID
 import schemathesis
 from hypothesis import strategies
 from schemathesis.core.failures import Failure
+
+from mintage.rpcs import RPCS
+from tests.contract.running import Running
 
 UUID_TEXT = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 # Faults that are no matter of one argument's form, so that no schema states them.
@@ -36,6 +39,9 @@ BEYOND_SCHEMAS = re.compile(
             "has user information",
             "host name of a-z",
             "is not in the future",
+            "is too long ago",
+            # What is white space: expressions of two kinds differ in U+0085 and U+FEFF.
+            "has the wrong form; must be an e-mail address",
             "beyond 64 bits",
             "nested too deeply",
             # What arguments are beside each other.
@@ -44,7 +50,7 @@ BEYOND_SCHEMAS = re.compile(
             "is given in (?:serial|batch) mode",
             "is given without",
             "is there twice",
-            "does not name one thing",
+            "give exactly one of",
             "would be reached before",
             "differs from the Idempotency-Key header",
             # What the platform has.
@@ -129,6 +135,13 @@ def _whole(value: object) -> object:
     return value
 
 
+def token_for(running: Running, path: str) -> str:
+    """The token to call a path with: the service's where nobody else may, the owner's otherwise."""
+    rpc = RPCS.get(path.rpartition("/")[2])
+    is_for_service = rpc is not None and rpc.action == "service"
+    return running.service_token if is_for_service else running.owner_token
+
+
 class RefusedForNothing(Failure):
     """A call that the schema allows was answered 400 for a reason that the schema could have told."""
 
@@ -146,7 +159,8 @@ def what_the_schema_allows_is_taken(ctx: Any, response: Any, case: Any) -> None:
     if content.get("code") == "P0002" or case.path == "/auth/v1/token":
         # An id that nobody has; credentials that nobody has.
         return
-    told = [fault["problem"] for fault in content.get("errors", [])] or [_message(content)]
+    told = [f"{fault['problem']}; {fault['hint']}" for fault in content.get("errors", [])]
+    told = told or [_message(content)]
     unexplained = [problem for problem in told if not BEYOND_SCHEMAS.search(problem)]
     if unexplained:
         raise RefusedForNothing(
