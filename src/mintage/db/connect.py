@@ -29,6 +29,7 @@ AWAY_ERRORS = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     OSError,
     TimeoutError,
 )
@@ -77,6 +78,7 @@ class Servers:
                 continue
             self._first = chosen
             _end_when_silent(connection)
+            _let_go_at_its_end(connection)
             return connection
         raise AssertionError("a URL names one server at least")
 
@@ -115,3 +117,9 @@ def _end_when_silent(connection: Connection) -> None:
     ):
         if hasattr(socket, name):
             found.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def _let_go_at_its_end(connection: Connection) -> None:
+    """Have a COPY that waits for the server to read on end with it: the driver would wait for ever."""
+    protocol = connection._transport.get_protocol()  # type: ignore[attr-defined]
+    connection.add_termination_listener(lambda _: protocol.resume_writing())

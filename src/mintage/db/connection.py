@@ -112,8 +112,12 @@ class Database:
                 # Kept, it would lead to the standby again and again.
                 connection.terminate()
                 raise ServerIsStandby from error
-            except BaseException:
-                await _roll_back(connection)
+            except BaseException as error:
+                try:
+                    await _roll_back(connection)
+                except AWAY_ERRORS as lost:
+                    if isinstance(error, Exception):
+                        raise lost from error
                 raise
             else:
                 await connection.execute("commit")
@@ -134,10 +138,10 @@ async def open_database(
     """
     servers = Servers(dsn)
     options: dict[str, Any] = {"server_settings": {"application_name": f"mintage {application}"}}
-    if connects_now and servers.statement_cache_size is None:
+    if connects_now:
         connection = await servers.connect(statement_cache_size=0, **options)
         try:
-            if await is_pooled(connection):
+            if servers.statement_cache_size is None and await is_pooled(connection):
                 options["statement_cache_size"] = 0
         finally:
             await connection.close()
@@ -148,7 +152,7 @@ async def open_database(
     pool = await asyncpg.create_pool(
         dsn,
         connect=connect,
-        min_size=1 if connects_now else 0,
+        min_size=0,  # To keep more, the pool would log every attempt while the server is away.
         max_size=connections,
         init=_prepare_connection,
         reset=_reset_connection,
