@@ -201,10 +201,10 @@ async def test_a_page_deep_in_a_filled_table_is_read_by_its_index(
     await _fill(dsn, group["mint_batch_id"])
     filters: dict[str, tuple[object, ...]] = {
         "list_newest": (),
-        "list_of_batch": (group["mint_batch_id"],),
-        "list_of_group": (group["export_group_id"], None),
+        "list_of_batch": (None, group["mint_batch_id"]),
+        "list_of_group": (None, group["export_group_id"], None),
     }
-    arguments = (world.brand_id, END, HIGHEST_ID, 21, None, *filters[name])
+    arguments = (world.brand_id, END, HIGHEST_ID, 21, *filters[name])
     identity = world.callers["viewer"].identity(world.brand_id)
     async with world.platform.database.transaction(identity) as connection:
         # The plan for any arguments, which is what a kept statement comes to.

@@ -51,7 +51,7 @@ LISTS: dict[str, tuple[str, Values]] = {
     "mint_event.list_by_type": ("mint_event_type", lambda f: (*_newest(f), "mint_requested")),
     "export.list_newest": (
         "payload_pack_newest",
-        lambda f: (f.brand_id, END, HIGHEST_ID, PAGE, None),
+        lambda f: (f.brand_id, END, HIGHEST_ID, PAGE),
     ),
 }
 UNIT_RANGES: dict[str, Callable[[Filled], tuple[UUID, UUID]]] = {

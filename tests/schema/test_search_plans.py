@@ -44,6 +44,12 @@ from generate_series(1, 20000) as n
 join mint_unit as unit
   on unit.brand_id = $1 and unit.mint_batch_id = $4 and unit.unit_no = n % 200
 """
+SOME_PACKS_WAIT = """
+update payload_pack
+set status = 'pending'
+where brand_id = $1
+  and left(id::text, 2) = '0a'
+"""
 # What is looked at: the statement, the indexes that its ranges are of, and the kinds of values below.
 SEARCHES: dict[str, set[str]] = {
     "products": {"product_brand_id_sku_key_key", "product_identifier_active_value"},
@@ -103,6 +109,7 @@ def scanned(server_dsn: str, template: str) -> Iterator[Scanned]:
             )
             product_id = found.batch["product_id"]
             await connection.execute(SCANS, found.brand_id, now, product_id, found.batch_id)
+            await connection.execute(SOME_PACKS_WAIT, found.brand_id)
             await connection.execute("vacuum analyze")
         return Scanned(found, product_id, now - timedelta(minutes=20_000))
 
@@ -252,6 +259,19 @@ async def test_of_another_product_than_the_batchs_no_scan_is_read(
         connection, scanned.filled, "scan_event.list_of_batch", *values, analyze=True
     )
     assert sum(plan.rows_read(table) for table in _tables(plan, "scan_event")) == 0
+
+
+@pytest.mark.parametrize("status", ["pending", "failed", "generating"])
+async def test_packs_of_a_status_are_read_as_many_as_are_shown(
+    connection: Connection, scanned: Scanned, status: str
+) -> None:
+    # Whether few packs have it, nearly all, or none.
+    values = (scanned.filled.brand_id, END, HIGHEST_ID, PAGE, status)
+    plan = await plan_of(connection, scanned.filled, "export.list_of_status", *values, analyze=True)
+    _reads_no_table_through(plan)
+    assert plan.rows_read("payload_pack") <= PAGE
+    if status != "failed":
+        assert "payload_pack_status" in plan.indexes
 
 
 async def _parents(connection: Connection, indexes: set[str]) -> set[str]:

@@ -29,6 +29,7 @@ _INSERT_PACKS: Final = query("export", "insert_packs")
 _ENQUEUE_PACKS: Final = query("export", "enqueue_packs")
 _WAKE: Final = query("work_item", "wake")
 _LIST_NEWEST: Final = query("export", "list_newest")
+_LIST_OF_STATUS: Final = query("export", "list_of_status")
 _LIST_OF_BATCH: Final = query("export", "list_of_batch")
 _LIST_OF_GROUP: Final = query("export", "list_of_group")
 
@@ -101,13 +102,16 @@ async def list_payload_packs(call: Call, arguments: ListPayloadPacks) -> Answer:
     }
     key = ListKey("list_payload_packs", call.brand_id, filters)
     start = start_position(key, arguments.cursor, None)
-    common = (call.brand_id, start.created_at, start.id, arguments.limit + 1, arguments.status)
+    common = (call.brand_id, start.created_at, start.id, arguments.limit + 1)
+    status = arguments.status
     if arguments.export_group_id is not None:
         rows = await call.connection.fetch(
-            _LIST_OF_GROUP, *common, arguments.export_group_id, arguments.mint_batch_id
+            _LIST_OF_GROUP, *common, status, arguments.export_group_id, arguments.mint_batch_id
         )
     elif arguments.mint_batch_id is not None:
-        rows = await call.connection.fetch(_LIST_OF_BATCH, *common, arguments.mint_batch_id)
+        rows = await call.connection.fetch(_LIST_OF_BATCH, *common, status, arguments.mint_batch_id)
+    elif status is not None:
+        rows = await call.connection.fetch(_LIST_OF_STATUS, *common, status)
     else:
         rows = await call.connection.fetch(_LIST_NEWEST, *common)
     return page_answer(key, "packs", [dict(row) for row in rows], arguments.limit)

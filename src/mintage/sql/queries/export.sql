@@ -51,7 +51,19 @@ from payload_pack as pack
 left join product on product.brand_id = pack.brand_id and product.id = pack.product_id
 where pack.brand_id = $1
   and (pack.created_at, pack.id) < ($2, $3)
-  and ($5::text is null or pack.status = $5)
+order by pack.created_at desc, pack.id desc
+limit $4
+
+-- name: list_of_status
+select
+  pack.id, pack.export_group_id, pack.mint_batch_id, product.sku as product_sku, pack.format, pack.profile,
+  pack.pack_index, pack.pack_count, pack.unit_count, pack.status, pack.storage_path, pack.byte_size, pack.sha256,
+  pack.error, pack.created_at, pack.completed_at
+from payload_pack as pack
+left join product on product.brand_id = pack.brand_id and product.id = pack.product_id
+where pack.brand_id = $1
+  and (pack.created_at, pack.id) < ($2, $3)
+  and pack.status = $5
 order by pack.created_at desc, pack.id desc
 limit $4
 
