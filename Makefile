@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test test-long check bench lock clean
+.PHONY: setup demo test test-long check sweep bench lock clean
 
 setup: $(STAMP)
 
@@ -23,6 +23,10 @@ test: setup check
 
 test-long: setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m long
+
+# The whole of what the contract's tests try a part of; takes an hour. SWEEP_PATH, SWEEP_SEED choose.
+sweep: setup
+	$(BIN)/python -m pytest -q tests/contract/sweep.py
 
 check: setup
 	$(BIN)/ruff format --check src tests bench

@@ -66,7 +66,12 @@ FORMS: dict[str, tuple[str, ...]] = {
     "_owner_email": ("nonsense", "a@b"),
     "_slug": ("", "Brand", "-brand", "brand-", "a" * 64, "bränd", "a.b"),
     "_image_url": ("http://example.com/a.png", "https://", "https://a@example.com/", "nonsense"),
-    "image_url": ("http://example.com/a.png", "javascript:alert(1)"),
+    "image_url": (
+        "http://example.com/a.png",
+        "javascript:alert(1)",
+        "https://example.com/\x0e.png",
+        "https://exam\x85ple.com/",
+    ),
     "_expires_at": (*BAD_MOMENTS, "2026-01-31T12:00:00Z", "1970-01-01T00:00:00Z"),
     "_link_type": ("pip", "gs1:nonsense", "gs1:defaultLink", "GS1:pip", " gs1:pip", ""),
     "_href": (

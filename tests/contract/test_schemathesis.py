@@ -14,8 +14,7 @@ import pytest
 import schemathesis
 
 from mintage.api.openapi import openapi_document
-from mintage.rpcs import RPCS
-from tests.contract.fuzzing import KNOWN
+from tests.contract.fuzzing import KNOWN, token_for
 from tests.contract.running import Running, running_api
 
 EXAMPLES = 12
@@ -35,19 +34,8 @@ def running(
         yield found
 
 
-def token(running: Running, case: Any) -> str:
-    """The service's where nobody else may call, the owner's otherwise."""
-    rpc = RPCS.get(case.path.rpartition("/")[2])
-    return (
-        running.service_token
-        if rpc is not None and rpc.action == "service"
-        else running.owner_token
-    )
-
-
-@pytest.mark.long
 @schema.parametrize()
 @hypothesis.settings(max_examples=EXAMPLES, derandomize=True, deadline=None)
 def test_the_contract_holds(case: Any, running: Running) -> None:
-    headers = {"Authorization": f"Bearer {token(running, case)}"}
+    headers = {"Authorization": f"Bearer {token_for(running, case.path)}"}
     case.call_and_validate(base_url=running.base_url, headers=headers)

@@ -8,7 +8,7 @@ from starlette.middleware import Middleware
 
 from mintage.api.door import Door
 from mintage.api.middleware import AnyOrigin, RequestIds
-from mintage.api.routes import api_routes
+from mintage.api.routes import api_routes, nothing_here
 
 
 def build_api(door: Door) -> Starlette:
@@ -17,4 +17,5 @@ def build_api(door: Door) -> Starlette:
         routes=api_routes(door), middleware=[Middleware(RequestIds), Middleware(AnyOrigin)]
     )
     application.router.redirect_slashes = False
+    application.router.default = nothing_here(door)
     return application

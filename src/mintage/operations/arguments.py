@@ -107,8 +107,11 @@ NotNull: Final = BeforeValidator(not_null)
 """For a key of a patch that is left out or has a value: null is 400."""
 HttpsUrl = Annotated[
     str,
-    StringConstraints(min_length=9, max_length=2000, pattern=r"^https://[^\s/@]+(/\S*)?$"),
-    stated(format="uri"),
+    StringConstraints(
+        min_length=9,
+        max_length=2000,
+        pattern=r"^https://[^\s/@\x00-\x1f\x7f-\x9f]+(/[^\s\x00-\x1f\x7f-\x9f]*)?$",
+    ),
     Field(description="an https:// URL of at most 2000 characters"),
 ]
 Email = Annotated[
