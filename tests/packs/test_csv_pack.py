@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import UTC, datetime, timedelta, timezone
-from uuid import UUID
+from datetime import timedelta, timezone
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,26 +12,12 @@ from hypothesis import strategies as st
 from mintage.packs.csv_pack import write_csv
 from mintage.packs.rows import UnitRow
 from mintage.rules.gs1 import SET_82
+from tests.packs.building import MOMENT, context, row
 from tests.packs.reading import columns_of
-
-MOMENT = datetime(2026, 11, 24, 13, 14, 15, 16, UTC)
-
-
-def row(unit_no: int = 0, **changes: object) -> UnitRow:
-    plain = UnitRow(
-        unit_id=UUID(int=0x0190_0000_0000_7000_8000_0000_0000_0000 + unit_no),
-        unit_no=unit_no,
-        resolver_url=f"https://id.example.com/01/09506000134352/21/A{unit_no}",
-        serial_number=f"A{unit_no}",
-        gtin="09506000134352",
-        status="minted",
-        created_at=MOMENT,
-    )
-    return plain._replace(**changes)  # type: ignore[arg-type]
 
 
 def written(rows: list[UnitRow]) -> bytes:
-    return b"".join(write_csv(rows))
+    return b"".join(write_csv(context(), rows))
 
 
 def test_a_file_is_written_to_the_letter() -> None:
@@ -69,6 +54,6 @@ def test_every_serial_of_set_82_is_read_back_unaltered(serials: list[str]) -> No
 
 
 def test_many_units_are_written_in_parts_and_in_order() -> None:
-    chunks = list(write_csv(row(no) for no in range(5001)))
+    chunks = list(write_csv(context(), (row(no) for no in range(5001))))
     assert len(chunks) == 4
     assert columns_of(b"".join(chunks))["serial_number"] == [f"A{no}" for no in range(5001)]

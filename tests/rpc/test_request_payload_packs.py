@@ -13,6 +13,7 @@ from mintage.errors import FORBIDDEN, NOT_AUTHENTICATED, SUBJECT_NOT_FOUND
 from mintage.operations.call import SYSTEM
 from mintage.operations.exports import Slice, slices_of
 from mintage.packs.formats import FORMATS
+from mintage.packs.print_profiles import PROFILES
 from mintage.settings import Limits
 from tests.support.refusals import bad_arguments, blocked_by, payloads, raced, refused_with
 from tests.support.world import World
@@ -140,15 +141,15 @@ async def test_a_format_that_does_not_fit_the_batch_is_refused(
 async def test_each_format_and_profile_has_a_group_of_its_own(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sheet = replace(FORMATS["csv"], name="sheet", profiles=frozenset({"left", "right"}))
+    sheet = replace(FORMATS["csv"], name="sheet")
     monkeypatch.setitem(FORMATS, "sheet", sheet)
     batch_id = (await world.minted(3))["mint_batch_id"]
     groups = []
     for asked in (
         {},
         {"format": "sheet"},
-        {"format": "sheet", "profile": "left"},
-        {"format": "sheet", "profile": "right"},
+        {"format": "sheet", "profile": "bartender"},
+        {"format": "sheet", "profile": "nicelabel"},
     ):
         for _ in range(2):
             answer = await world.rpc("request_payload_packs", mint_batch_id=batch_id, **asked)
@@ -176,7 +177,9 @@ async def test_a_profile_and_options_that_the_format_does_not_have_are_named_tog
         )
     )
     assert set(problems) == {"_profile", "_options.a"}
-    assert "has no profiles" in problems["_profile"]
+    for name in PROFILES:
+        assert name in problems["_profile"]
+    assert "has no options" in problems["_options.a"]
     answer = await world.rpc("request_payload_packs", mint_batch_id=batch_id, options={})
     assert answer["ok"] is True
 

@@ -9,16 +9,14 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-import asyncpg
-
 from mintage.db.paging import ListKey
 from mintage.db.queries import query
-from mintage.errors import ArgumentProblem, invalid_input, not_found
+from mintage.errors import not_found
 from mintage.operations.arguments_exports import ListPayloadPacks, RequestPayloadPacks
 from mintage.operations.call import Answer, BlockingReason, Call, Refused, TryAgain
 from mintage.operations.events import record_event
 from mintage.operations.listing import page_answer, start_position
-from mintage.packs.formats import FORMATS, PackFormat
+from mintage.operations.pack_choice import read_choice, reasons_against, settle_profile
 from mintage.rules.lifecycle import EXPORTABLE_BATCH_STATUSES
 
 KIND: Final = "payload_pack"
@@ -47,14 +45,18 @@ async def request_payload_packs(call: Call, arguments: RequestPayloadPacks) -> A
     """Queue the packs of a minted batch; an open group of the same format and profile is answered.
 
     Answers `{ok, export_group_id, pack_count, status, is_duplicate}`, or `ok: false` with
-    `BATCH_NOT_MINTED`, `BATCH_VOIDED` or `FORMAT_NOT_APPLICABLE`. 400 for an unknown batch, format,
+    `BATCH_NOT_MINTED`, `BATCH_VOIDED` or the format's reasons. 400 for an unknown batch, format,
     profile or option.
     """
-    pack_format = _requested_format(arguments)
+    choice = read_choice(arguments)
+    pack_format = choice.format
     batch = await call.connection.fetchrow(_BATCH, call.brand_id, arguments.mint_batch_id)
     if batch is None:
         raise not_found("mint batch")
-    _require_exportable(batch, pack_format)
+    _require_exportable(batch["status"])
+    if reasons := await reasons_against(call, batch, choice):
+        raise _refusal(reasons)
+    profile = await settle_profile(call, choice)
     slices = slices_of(batch["requested_quantity"], call.limits.pack_units)
     group_id = await call.connection.fetchval(
         _INSERT_GROUP,
@@ -62,23 +64,23 @@ async def request_payload_packs(call: Call, arguments: RequestPayloadPacks) -> A
         call.new_id(),
         batch["id"],
         pack_format.name,
-        arguments.profile,
-        arguments.options or {},
+        profile,
+        choice.stored_options(),
         len(slices),
         call.caller.id,
         call.actor_type,
         call.now,
     )
     if group_id is None:
-        return await _open_group(call, arguments)
-    await _insert_packs(call, arguments, group_id, batch["product_id"], slices)
+        return await _open_group(call, arguments, profile)
+    await _insert_packs(call, arguments, profile, group_id, batch["product_id"], slices)
     await record_event(
         call,
         "payload_packs_requested",
         payload={
             "export_group_id": str(group_id),
             "format": pack_format.name,
-            "profile": arguments.profile,
+            "profile": profile,
             "pack_count": len(slices),
         },
         mint_batch_id=batch["id"],
@@ -125,52 +127,22 @@ def slices_of(quantity: int, pack_units: int) -> list[Slice]:
     ]
 
 
-def _requested_format(arguments: RequestPayloadPacks) -> PackFormat:
-    pack_format = FORMATS.get(arguments.format)
-    if pack_format is None:
-        hint = f"must be one of {', '.join(sorted(FORMATS))}"
-        raise invalid_input([ArgumentProblem("_format", "is no format there is", hint)])
-    problems = []
-    profile = arguments.profile
-    if profile is not None and profile not in pack_format.profiles:
-        hint = _names_hint("profiles", pack_format.name, pack_format.profiles)
-        problems.append(ArgumentProblem("_profile", "is no profile of this format", hint))
-    for option in sorted(set(arguments.options or {}) - pack_format.options):
-        hint = _names_hint("options", pack_format.name, pack_format.options)
-        problems.append(ArgumentProblem(f"_options.{option}", "is no option of this format", hint))
-    if problems:
-        raise invalid_input(problems)
-    return pack_format
-
-
-def _names_hint(what: str, format_name: str, names: frozenset[str]) -> str:
-    if not names:
-        return f"the format {format_name} has no {what}"
-    return f"must be one of {', '.join(sorted(names))}"
-
-
-def _require_exportable(batch: asyncpg.Record, pack_format: PackFormat) -> None:
-    status = batch["status"]
+def _require_exportable(status: str) -> None:
     if status == "voided":
-        raise _refusal("BATCH_VOIDED", "The mint batch was voided: it has no packs any more.")
+        message = "The mint batch was voided: it has no packs any more."
+        raise _refusal([BlockingReason("BATCH_VOIDED", message)])
     if status not in EXPORTABLE_BATCH_STATUSES:
-        raise _refusal(
-            "BATCH_NOT_MINTED", f"The mint batch is {status}: packs are made once it is minted."
-        )
-    if batch["identity_mode"] not in pack_format.identity_modes:
-        raise _refusal(
-            "FORMAT_NOT_APPLICABLE",
-            f"The format {pack_format.name} does not fit a batch of {batch['identity_mode']} mode.",
-        )
+        message = f"The mint batch is {status}: packs are made once it is minted."
+        raise _refusal([BlockingReason("BATCH_NOT_MINTED", message)])
 
 
-def _refusal(code: str, message: str) -> Refused:
-    return Refused({"ok": False, "blocking_reasons": [BlockingReason(code, message).as_answer()]})
+def _refusal(reasons: list[BlockingReason]) -> Refused:
+    return Refused({"ok": False, "blocking_reasons": [reason.as_answer() for reason in reasons]})
 
 
-async def _open_group(call: Call, arguments: RequestPayloadPacks) -> Answer:
+async def _open_group(call: Call, arguments: RequestPayloadPacks, profile: str | None) -> Answer:
     group = await call.connection.fetchrow(
-        _OPEN_GROUP, call.brand_id, arguments.mint_batch_id, arguments.format, arguments.profile
+        _OPEN_GROUP, call.brand_id, arguments.mint_batch_id, arguments.format, profile
     )
     if group is None:
         # It was open at the insert and is finished now: the next attempt makes a new one.
@@ -187,6 +159,7 @@ async def _open_group(call: Call, arguments: RequestPayloadPacks) -> Answer:
 async def _insert_packs(
     call: Call,
     arguments: RequestPayloadPacks,
+    profile: str | None,
     group_id: UUID,
     product_id: UUID,
     slices: list[Slice],
@@ -200,7 +173,7 @@ async def _insert_packs(
         arguments.mint_batch_id,
         product_id,
         arguments.format,
-        arguments.profile,
+        profile,
         len(slices),
         call.now,
         pack_ids,

@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
@@ -23,10 +24,14 @@ from mintage.db.queries import query
 from mintage.operations.call import SYSTEM, Call, Transactions
 from mintage.operations.events import record_event
 from mintage.operations.exports import KIND
+from mintage.operations.pack_choice import read_options
 from mintage.operations.tallies import Delta, add_deltas
 from mintage.operations.unit_rows import BatchFacts, SliceIncomplete, read_unit_rows
+from mintage.packs.context import PackContext
 from mintage.packs.formats import FORMATS
+from mintage.packs.print_profiles import PROFILES
 from mintage.packs.rows import UnitRow
+from mintage.rules.lifecycle import IdentityMode
 from mintage.storage import PackStore, StorageFailure, StoredFile
 from mintage.telemetry import logger
 
@@ -63,6 +68,25 @@ class PackOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class PackFacts:
+    """What a format is told of the pack beside its place in the group (`PackContext`)."""
+
+    brand_name: str
+    gcp_length: int | None
+    biz_location: str | None
+    read_point: str | None
+    product_id: UUID
+    product_sku: str
+    product_name: str
+    product_batch_number: str | None
+    identity_mode: IdentityMode
+    pack_count: int
+    created_at: datetime
+    profile: str | None
+    options: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
 class PackClaim:
     """A leased pack. `epoch` is the token that every later statement compares."""
 
@@ -75,6 +99,7 @@ class PackClaim:
     first_unit_no: int
     unit_count: int
     batch: BatchFacts
+    facts: PackFacts
 
     def outcome(self, result: PackResult, error: PackError | None = None) -> PackOutcome:
         return PackOutcome(result, self.brand_id, self.pack_id, error)
@@ -168,6 +193,7 @@ async def _start(call: Call, item: asyncpg.Record) -> PackClaim | PackOutcome:
             activation_mode=batch["activation_mode"],
             is_voided=False,
         ),
+        facts=PackFacts(**{each.name: batch[each.name] for each in fields(PackFacts)}),
     )
 
 
@@ -184,7 +210,34 @@ async def _read_rows(transactions: Transactions, claim: PackClaim) -> list[UnitR
 
 
 def _write(claim: PackClaim, rows: list[UnitRow]) -> Iterator[bytes]:
-    return FORMATS[claim.format_name].write(rows)
+    return FORMATS[claim.format_name].write(_context(claim), rows)
+
+
+def _context(claim: PackClaim) -> PackContext:
+    facts = claim.facts
+    return PackContext(
+        brand_id=claim.brand_id,
+        brand_name=facts.brand_name,
+        gcp_length=facts.gcp_length,
+        biz_location=facts.biz_location,
+        read_point=facts.read_point,
+        product_id=facts.product_id,
+        product_sku=facts.product_sku,
+        product_name=facts.product_name,
+        gtin=claim.batch.gtin14,
+        mint_batch_id=claim.batch.mint_batch_id,
+        product_batch_number=facts.product_batch_number,
+        identity_mode=facts.identity_mode,
+        activation_mode=claim.batch.activation_mode,
+        export_group_id=claim.export_group_id,
+        pack_index=claim.pack_index,
+        pack_count=facts.pack_count,
+        first_unit_no=claim.first_unit_no,
+        unit_count=claim.unit_count,
+        generated_at=facts.created_at,
+        profile=PROFILES[facts.profile] if facts.profile is not None else None,
+        options=read_options(FORMATS[claim.format_name], facts.options),
+    )
 
 
 async def _close(

@@ -125,4 +125,5 @@ def _rows(
             if is_untouched
             else status(is_revoked=revoked_at is not None, is_activated=activated_at is not None),
             created_at,
+            lot_code,
         )

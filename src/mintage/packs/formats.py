@@ -5,29 +5,47 @@ Not here: which units a pack holds and where its file goes (`operations.pack_exe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
+from mintage.packs.context import PackContext, PackOptions, PackRefusal, PackSubject
 from mintage.packs.csv_pack import write_csv
 from mintage.packs.rows import UnitRow
 from mintage.rules.lifecycle import IDENTITY_MODES, IdentityMode
 
-Writer = Callable[[Iterable[UnitRow]], Iterator[bytes]]
-"""Rows in unit order in, the file's bytes in order out; holds no more than a part of them."""
+Writer = Callable[[PackContext, Iterable[UnitRow]], Iterator[bytes]]
+"""Rows in unit order in, the file's bytes in order out; holds no more than a slice's worth of them.
+
+The same context and rows give the same bytes: no clock, no randomness."""
+Verifier = Callable[[PackContext, Sequence[UnitRow], Path], None]
+"""Reads a written file back, a sample of it, before the pack is closed. Raises `PackUnreadable`."""
+Refuser = Callable[[PackSubject], Sequence[PackRefusal]]
+"""All reasons why the format cannot be written of this subject; none if it can."""
 
 
 @dataclass(frozen=True, slots=True)
 class PackFormat:
-    """One row. `profiles` and `options` are the names that `_profile` and `_options` may hold."""
+    """One row of the table.
+
+    A batch of another identity mode is refused with `FORMAT_NOT_APPLICABLE`; what else is refused,
+    `refuse` says. `wants_unit_facts` says of some options that `refuse` needs to know all serials.
+    `uses_profiles`: a print profile changes the file. `is_heavy`: writing computes so long that it is
+    done in a process of its own.
+    """
 
     name: str
     file_extension: str
     media_type: str
     write: Writer
     identity_modes: frozenset[IdentityMode] = frozenset(IDENTITY_MODES)
-    profiles: frozenset[str] = frozenset()
-    options: frozenset[str] = frozenset()
+    options_model: type[PackOptions] = PackOptions
+    uses_profiles: bool = False
+    refuse: Refuser | None = None
+    wants_unit_facts: Callable[[PackOptions], bool] | None = None
+    is_heavy: bool = False
+    verify: Verifier | None = None
 
 
 _ROWS: Final = (
@@ -36,6 +54,7 @@ _ROWS: Final = (
         file_extension="csv",
         media_type="text/csv; charset=utf-8",
         write=write_csv,
+        uses_profiles=True,
     ),
 )
 

@@ -10,7 +10,10 @@ from mintage.rules.lifecycle import UnitStatus
 
 
 class UnitRow(NamedTuple):
-    """One unit as a pack tells it. A named tuple: a million of them are made in a second."""
+    """One unit as a pack tells it. A named tuple: a million of them are made in a second.
+
+    `lot_code` is that of the unit's lot in batch mode, None in serial mode.
+    """
 
     unit_id: UUID
     unit_no: int
@@ -19,3 +22,4 @@ class UnitRow(NamedTuple):
     gtin: str | None
     status: UnitStatus
     created_at: datetime
+    lot_code: str | None

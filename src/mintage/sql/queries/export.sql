@@ -5,11 +5,37 @@ select
   product_id,
   identity_mode,
   status,
+  gtin14,
+  serial_prefix,
   requested_quantity
 from mint_batch
 where brand_id = $1
   and id = $2
 for share
+
+-- name: brand
+select gcp_length, print_profile
+from brand
+where id = $1
+
+-- name: longest_lot_code
+-- In characters, percent-encoded.
+select max(char_length(regexp_replace(lot_code, '[^A-Za-z0-9._~-]', '%00', 'g')))
+from mint_lot
+where brand_id = $1
+  and mint_batch_id = $2
+
+-- name: serial_facts
+-- Of brought serials. Numeric: digits without a leading zero.
+select
+  max(char_length(serial_number)) as characters,
+  max(char_length(regexp_replace(serial_number, '[^A-Za-z0-9._~-]', '%00', 'g'))) as encoded_characters,
+  count(*) filter (where serial_number !~ '^(0|[1-9][0-9]*)$') as not_numeric_count,
+  max(case when serial_number ~ '^(0|[1-9][0-9]*)$' then serial_number::numeric end) as numeric_max,
+  min(serial_number) filter (where serial_number !~ '^(0|[1-9][0-9]*)$') as first_not_numeric
+from serial_registry
+where brand_id = $1
+  and mint_batch_id = $2
 
 -- name: insert_group
 insert into export_group (
@@ -123,9 +149,26 @@ select
   batch.unit_id_low,
   batch.requested_quantity,
   batch.gtin14,
-  batch.activation_mode
+  batch.identity_mode,
+  batch.activation_mode,
+  batch.product_id,
+  product.sku as product_sku,
+  product.name as product_name,
+  product_batch.batch_number as product_batch_number,
+  brand.name as brand_name,
+  brand.gcp_length,
+  brand.biz_location,
+  brand.read_point,
+  export_group.options,
+  pack.profile,
+  pack.pack_count,
+  pack.created_at
 from payload_pack as pack
+join export_group on export_group.brand_id = pack.brand_id and export_group.id = pack.export_group_id
 join mint_batch as batch on batch.brand_id = pack.brand_id and batch.id = pack.mint_batch_id
+join product on product.brand_id = pack.brand_id and product.id = pack.product_id
+join brand on brand.id = pack.brand_id
+left join product_batch on product_batch.brand_id = pack.brand_id and product_batch.id = batch.product_batch_id
 where pack.brand_id = $1
   and pack.id = $2
 
