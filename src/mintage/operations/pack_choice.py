@@ -135,15 +135,17 @@ async def _unit_facts(call: Call, batch: asyncpg.Record) -> UnitFacts:
 
     if batch["identity_mode"] == "batch":
         longest = await call.connection.fetchval(_LONGEST_LOT_CODE, call.brand_id, batch["id"])
-        return UnitFacts(url_characters(None, longest), 0, 0, None, None)
+        return UnitFacts(base_url, url_characters(None, longest), 0, 0, None, None)
     if batch["serial_prefix"] is not None:
         # Generated serials are of one length and begin with a letter.
         count, example = batch["requested_quantity"], f"{batch['serial_prefix']}…"
-        return UnitFacts(url_characters(SERIAL_LENGTH, 0), SERIAL_LENGTH, count, None, example)
+        characters = url_characters(SERIAL_LENGTH, 0)
+        return UnitFacts(base_url, characters, SERIAL_LENGTH, count, None, example)
     found = await call.connection.fetchrow(_SERIAL_FACTS, call.brand_id, batch["id"])
     if found is None:
         raise RuntimeError("an aggregate has one row")
     return UnitFacts(
+        resolver_base_url=base_url,
         longest_url_characters=url_characters(found["encoded_characters"], 0),
         longest_serial_characters=found["characters"],
         not_numeric_count=found["not_numeric_count"],

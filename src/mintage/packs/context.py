@@ -69,11 +69,13 @@ class PackContext:
 class UnitFacts:
     """What the database says of all units of a batch, for a format that asks.
 
-    `longest_url_characters` is that of the longest resolver URL. A serial that a 96-bit tag can hold is
+    `longest_url_characters` is that of the longest resolver URL, all of which begin with
+    `resolver_base_url`. A serial that a 96-bit tag can hold is
     digits without a leading zero, below 2³⁸; `not_numeric_count` and `numeric_max` tell how far the
     batch is from that; `first_not_numeric` is an example.
     """
 
+    resolver_base_url: str
     longest_url_characters: int
     longest_serial_characters: int
     not_numeric_count: int

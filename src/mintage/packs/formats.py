@@ -12,6 +12,9 @@ from typing import Final
 
 from mintage.packs.context import PackContext, PackOptions, PackRefusal, PackSubject
 from mintage.packs.csv_pack import write_csv
+from mintage.packs.epcis import EpcisOptions, refuse_epcis, write_epcis
+from mintage.packs.nfc import NfcOptions, refuse_nfc, wants_url_length, write_nfc
+from mintage.packs.rfid import RfidOptions, refuse_rfid, wants_serial_facts, write_rfid
 from mintage.packs.rows import UnitRow
 from mintage.rules.lifecycle import IDENTITY_MODES, IdentityMode
 
@@ -55,6 +58,35 @@ _ROWS: Final = (
         media_type="text/csv; charset=utf-8",
         write=write_csv,
         uses_profiles=True,
+    ),
+    PackFormat(
+        name="epcis",
+        file_extension="jsonld",
+        media_type="application/ld+json",
+        write=write_epcis,
+        options_model=EpcisOptions,
+        refuse=refuse_epcis,
+    ),
+    PackFormat(
+        name="nfc",
+        file_extension="csv",
+        media_type="text/csv; charset=utf-8",
+        write=write_nfc,
+        options_model=NfcOptions,
+        uses_profiles=True,
+        refuse=refuse_nfc,
+        wants_unit_facts=wants_url_length,
+    ),
+    PackFormat(
+        name="rfid",
+        file_extension="csv",
+        media_type="text/csv; charset=utf-8",
+        write=write_rfid,
+        identity_modes=frozenset({"serial"}),
+        options_model=RfidOptions,
+        uses_profiles=True,
+        refuse=refuse_rfid,
+        wants_unit_facts=wants_serial_facts,
     ),
 )
 
