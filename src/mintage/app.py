@@ -27,6 +27,7 @@ from mintage.db import embedded
 from mintage.db.connection import open_database
 from mintage.db.dsn import read_dsn
 from mintage.db.migrate import migrate, require_current_schema
+from mintage.operations.countries import open_countries
 from mintage.perform import Platform
 from mintage.resolver.app import Resolver, build_resolver
 from mintage.resolver.paths import RESOLVER_PREFIXES
@@ -79,6 +80,7 @@ async def open_runtime(
             await migrate(direct_dsn)
         else:
             await require_current_schema(dsn)
+        countries = open_countries(settings.country_file)
         database = await open_database(
             dsn,
             connections=settings.pool_connections,
@@ -89,7 +91,7 @@ async def open_runtime(
         yield Runtime(
             settings=settings,
             direct_dsn=direct_dsn,
-            platform=Platform(database, settings.limits),
+            platform=Platform(database, settings.limits, countries=countries),
             secrets=await asyncio.to_thread(load_or_create_secrets, settings.secrets_file),
             store=await asyncio.to_thread(open_pack_store, settings.storage_url, settings.data_dir),
             is_embedded=settings.database_url is None,
@@ -161,7 +163,7 @@ async def open_doors(runtime: Runtime, doors: Doors) -> AsyncIterator[ASGIApp]:
     if not doors.has_resolver:
         yield Front(api, None, settings)
         return
-    buffer = ScanBuffer(platform.database, settings.limits)
+    buffer = ScanBuffer(platform.database, settings.limits, platform.countries)
     resolver = build_resolver(
         Resolver(
             database=platform.database,

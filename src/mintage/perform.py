@@ -21,6 +21,7 @@ from mintage.db.queries import query
 from mintage.errors import FORBIDDEN, INTERNAL, NOT_AUTHENTICATED, MintageError, unavailable
 from mintage.operations.arguments import Arguments, parse_arguments, parse_brand_id
 from mintage.operations.call import Answer, Call, Caller, Refused, Transactions, TryAgain
+from mintage.operations.countries import NO_COUNTRIES, Countries
 from mintage.operations.mint_chunks import ChunkShelf
 from mintage.rules.roles import BRAND_ROLES, SCOPES, Role
 from mintage.settings import Limits
@@ -46,6 +47,7 @@ class Platform:
     limits: Limits
     pinned_now: datetime | None = None
     shelf: ChunkShelf = field(default_factory=ChunkShelf)
+    countries: Countries = NO_COUNTRIES
 
     def transactions(self, caller: Caller, request_id: str) -> Transactions:
         return Transactions(
@@ -124,7 +126,9 @@ async def _authorize(
     if row is None:
         raise MintageError(FORBIDDEN)
     now = platform.pinned_now or row["now"]
-    call = Call(connection, caller, brand_id, role, now, platform.limits, request_id)
+    call = Call(
+        connection, caller, brand_id, role, now, platform.limits, request_id, platform.countries
+    )
     is_allowed = call.may(rpc.action) if rpc.audience == "brand" else True
     if not is_allowed:
         raise MintageError(FORBIDDEN)

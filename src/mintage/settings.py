@@ -48,6 +48,16 @@ class Limits:
     statement_timeout_s: int = 30
     replica_lag_s_max: float = 10.0
     preflight_kept_days: int = 30
+    misses_a_minute_max: int = 60
+    miss_addresses_max: int = 50_000
+    questions_waiting_max: int = 10_000
+    hosts_asked_at_once_max: int = 3
+    scans_waiting_max: int = 10_000
+    scan_flush_max: int = 1_000
+    scan_flush_interval_s: float = 0.1
+    scan_retry_interval_s: float = 0.5
+    scan_stop_wait_s: float = 10.0
+    scans_kept_days: int = 400
     resolver_base_url: str = "http://{slug}.localhost"
     foreign_issuer: str = ""
 

@@ -90,6 +90,7 @@ FORMS: dict[str, tuple[str, ...]] = {
     "_title": ("a\nb", "a\rb", "\x1b[1m", "x" * 201),
     "_hreflang": ("", "e", "en_GB", "en-", "deutsch!", "de DE"),
     "_media_type": ("", "text", "text/", "/html", "text/html; charset=utf-8", "a/b/c"),
+    "_context": ("", "a b", "ä", "x" * 65),
     "_subject": ("", "a\nb", "x" * 256),
     "biz_location": ("nonsense", "", "ftp://example.com/", "urn:", "urn:epc", "https://a@b.com/"),
     "read_point": ("nonsense", "", "mailto:a@example.com", "https:///"),

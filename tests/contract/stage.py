@@ -123,6 +123,7 @@ def _link(mine: Things, n: int) -> list[Raw]:
         "_title": "Oak table",
         "_hreflang": "en",
         "_media_type": "text/html",
+        "_context": "DE",
         "_is_default": True,
     }
     return [link, link | {"_link_id": str(mine.link_id)}]

@@ -32,6 +32,10 @@ LINKS = (
     _link("iso", "gs1:certificationInfo"),
     _link("fsc", "gs1:certificationInfo"),
     _link("notice", "gs1:recallStatus", hreflang="es"),
+    _link("return", "gs1:returnsInfo"),
+    _link("return-de", "gs1:returnsInfo", hreflang="de", context="DE"),
+    _link("return-de-en", "gs1:returnsInfo", hreflang="en", context="de"),
+    _link("return-at", "gs1:returnsInfo", hreflang="de", context="AT"),
 )
 
 
@@ -54,6 +58,13 @@ LINKS = (
         ("linkType=gs1:instructions", "", "", ["manual", "manual.pdf"]),
         ("linkType=gs1:certificationInfo", CHROME, "en", ["iso", "fsc"]),
         ("linkType=gs1:recallStatus", CHROME, "en", ["notice"]),
+        ("linkType=gs1:returnsInfo", "", "", ["return"]),
+        ("linkType=gs1:returnsInfo", "", "de", ["return"]),
+        ("linkType=gs1:returnsInfo&context=DE", "", "", ["return-de", "return-de-en"]),
+        ("linkType=gs1:returnsInfo&context=de", "", "en-GB", ["return-de-en"]),
+        ("context=at&linkType=gs1:returnsInfo", "", "en", ["return-at"]),
+        ("linkType=gs1:returnsInfo&context=CH", "", "de", ["return"]),
+        ("context=DE", "", "de", ["startseite"]),
         ("linkType=gs1:nosuchtype", CHROME, "en", []),
         ("linkType=pip", "", "", []),
         ("a=1&linkType=https%3A%2F%2Fgs1.org%2Fvoc%2Fpip&b", "", "de", ["startseite"]),
@@ -183,6 +194,7 @@ async def test_the_linksets_of_a_hundred_products_validate(desk: Desk) -> None:
     types = ("gs1:pip", "gs1:instructions", "gs1:sustainabilityInfo", "gs1:recallStatus")
     languages = (None, "en", "de-AT", "zh-Hans", "gsw", "es-419")
     media_types = (None, "text/html", "application/pdf", "application/vc+ld+json")
+    contexts = (None, None, "DE", "eu:battery-2027")
     product_ids: list[UUID] = []
     for number in range(100):
         product_id = await desk.world.product(name=f'Table "{number}" é', gtin=None)
@@ -197,6 +209,7 @@ async def test_the_linksets_of_a_hundred_products_validate(desk: Desk) -> None:
                 title=f"Link {place}",
                 hreflang=languages[(number * 3 + place) % len(languages)],
                 media_type=media_types[(number + 2 * place) % len(media_types)],
+                context=contexts[(number + 3 * place) % len(contexts)],
                 is_default=place == number % 3,
             )
     async with desk.phone() as phone:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from mintage.resolver.misses import MissLimit
+from mintage.settings import Limits
 from tests.resolver.desk import Desk, get_all
 
 
@@ -33,7 +34,7 @@ async def test_after_sixty_misses_an_address_is_told_nothing_more(desk: Desk) ->
 
 
 def test_addresses_of_one_ipv6_64_count_as_one_and_others_for_themselves() -> None:
-    limit = MissLimit(misses_a_minute_max=2, clock=_Clock())
+    limit = MissLimit(Limits(misses_a_minute_max=2), clock=_Clock())
     for text in ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "192.0.2.1"):
         limit.count(ip_address(text))
     told = {
@@ -45,7 +46,7 @@ def test_addresses_of_one_ipv6_64_count_as_one_and_others_for_themselves() -> No
 
 def test_when_the_minute_is_over_an_address_may_ask_again() -> None:
     clock = _Clock()
-    limit = MissLimit(misses_a_minute_max=1, clock=clock)
+    limit = MissLimit(Limits(misses_a_minute_max=1), clock=clock)
     address = ip_address("192.0.2.1")
     limit.count(address)
     clock.now += 59.5
@@ -58,7 +59,7 @@ def test_when_the_minute_is_over_an_address_may_ask_again() -> None:
 
 def test_memory_is_bounded_and_what_is_over_goes_first() -> None:
     clock = _Clock()
-    limit = MissLimit(misses_a_minute_max=1, addresses_max=100, clock=clock)
+    limit = MissLimit(Limits(misses_a_minute_max=1, miss_addresses_max=100), clock=clock)
     for number in range(250):
         limit.count(ip_address(number))
     assert len(limit) == 100
@@ -69,7 +70,7 @@ def test_memory_is_bounded_and_what_is_over_goes_first() -> None:
 
 
 def test_a_client_without_an_address_is_not_limited() -> None:
-    limit = MissLimit(misses_a_minute_max=1)
+    limit = MissLimit(Limits(misses_a_minute_max=1))
     limit.count(None)
     assert limit.wait_s(None) is None
     assert len(limit) == 0

@@ -11,6 +11,7 @@ import pytest
 
 from mintage.operations.resolving import Subject
 from mintage.resolver.scan_buffer import ScanBuffer, SeenScan
+from mintage.settings import Limits
 from tests.resolver.desk import IPHONE, NOW, PROXY, Desk, get_all
 from tests.support.world import GTIN_TABLE
 
@@ -139,7 +140,7 @@ async def test_the_client_behind_a_configured_proxy_is_the_one_that_is_kept(desk
 
 async def test_a_full_buffer_drops_new_scans_and_counts_them(desk: Desk) -> None:
     product_id = await desk.world.product()
-    buffer = ScanBuffer(desk.resolver.database, desk.resolver.limits, scans_max=5)
+    buffer = ScanBuffer(desk.resolver.database, Limits(scans_waiting_max=5))
     for _ in range(8):
         buffer.record(_seen(desk, product_id))
     assert (len(buffer), buffer.dropped_count) == (5, 3)
@@ -191,10 +192,11 @@ async def test_a_stop_with_the_database_away_ends_and_counts_what_is_lost(
         raise ConnectionRefusedError
 
     monkeypatch.setattr(type(desk.resolver.database), "transaction", away)
+    buffer = ScanBuffer(desk.resolver.database, Limits(scan_stop_wait_s=0))
     for _ in range(3):
-        desk.buffer.record(_seen(desk, uuid4()))
-    await desk.buffer.stop(within_s=0)
-    assert desk.buffer.dropped_count == 3
+        buffer.record(_seen(desk, uuid4()))
+    await buffer.stop()
+    assert buffer.dropped_count == 3
 
 
 async def test_scans_that_cannot_be_stored_are_dropped_and_hold_up_no_others(desk: Desk) -> None:

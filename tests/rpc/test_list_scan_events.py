@@ -75,7 +75,7 @@ async def test_a_scan_is_told_with_all_its_keys(world: World) -> None:
     assert told == {key: stored[key] for key in KEYS}
     assert told["unit_id"] == unit["id"]
     assert told["outcome"] == "activated"
-    assert told["severity"] is None
+    assert told["severity"] == "info"
 
 
 async def test_each_filter_keeps_its_scans_and_all_hold_together(world: World) -> None:

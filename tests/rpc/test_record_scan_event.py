@@ -12,7 +12,8 @@ import pytest
 from mintage.errors import FORBIDDEN, NOT_AUTHENTICATED
 from mintage.operations.call import SYSTEM
 from mintage.operations.resolving import GtinSerial
-from mintage.operations.scan_recording import SCANS_KEPT_DAYS, remove_old_scan_receipts
+from mintage.operations.scan_recording import remove_old_scan_receipts
+from mintage.settings import Limits
 from tests.support.minting import broken_invariants, execute, row, rows, value
 from tests.support.refusals import bad_arguments, raced, refused_with
 from tests.support.scans import scan as resolver_scan
@@ -20,6 +21,7 @@ from tests.support.world import GTIN_TABLE, World
 
 RPC = "record_scan_event"
 GTIN_14 = f"0{GTIN_TABLE}"
+KEPT_DAYS = Limits().scans_kept_days
 PHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 "
     "(KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1"
@@ -272,14 +274,14 @@ async def test_a_scan_is_not_in_the_future_and_not_too_old(world: World) -> None
     unit = await _unit(world)
     now = datetime(2026, 6, 15, 12, tzinfo=UTC)
     then = world.with_platform(replace(world.platform, pinned_now=now))
-    for good in (timedelta(seconds=60), timedelta(0), timedelta(days=-SCANS_KEPT_DAYS)):
+    for good in (timedelta(seconds=60), timedelta(0), timedelta(days=-KEPT_DAYS)):
         moment = now + good
         assert await _record(then, unit_id=unit["id"], scanned_at=moment.isoformat()) != "unknown"
-    for bad in (timedelta(seconds=61), timedelta(days=-SCANS_KEPT_DAYS, seconds=-1)):
+    for bad in (timedelta(seconds=61), timedelta(days=-KEPT_DAYS, seconds=-1)):
         call = then.rpc(RPC, "service", unit_id=unit["id"], scanned_at=(now + bad).isoformat())
         assert list(await bad_arguments(call)) == ["_scanned_at"]
     oldest, *_, newest = await _scans(world)
-    assert oldest["scanned_at"] == now - timedelta(days=SCANS_KEPT_DAYS)
+    assert oldest["scanned_at"] == now - timedelta(days=KEPT_DAYS)
     assert newest["scanned_at"] == now + timedelta(seconds=60)
 
 
@@ -300,7 +302,7 @@ async def test_receipts_are_kept_as_long_as_scans(world: World) -> None:
     await execute(
         world,
         "update scan_receipt set scanned_at = now() - make_interval(days => $1) where scan_id = 'old'",
-        SCANS_KEPT_DAYS + 2,
+        KEPT_DAYS + 2,
     )
     assert await remove_old_scan_receipts(world.platform.transactions(SYSTEM, "test")) == 1
     assert [left["scan_id"] for left in await rows(world, "select scan_id from scan_receipt")] == [

@@ -31,6 +31,7 @@ KEYS = [
     "title",
     "hreflang",
     "media_type",
+    "context",
     "is_default",
     "created_at",
     "updated_at",
@@ -56,11 +57,12 @@ async def test_a_link_is_told_with_all_its_keys(world: World) -> None:
     assert list(answer) == ["ok", "link"]
     link = answer["link"]
     assert list(link) == KEYS
-    assert {key: link[key] for key in KEYS[1:8]} == {
+    assert {key: link[key] for key in KEYS[1:9]} == {
         "product_id": product_id,
         **LINK,
         "hreflang": None,
         "media_type": None,
+        "context": None,
         "is_default": False,
     }
     assert link["created_at"] == link["updated_at"]
@@ -74,6 +76,7 @@ async def test_everything_given_is_kept_as_it_is(world: World) -> None:
         "title": " Produktpass “Eiche” ",
         "hreflang": "de-Latn-DE-1996-x-acme",
         "media_type": "application/ld+json",
+        "context": "eu:battery-2027",
         "is_default": True,
     }
     link = await link_of(world, product_id, **given)
@@ -115,13 +118,14 @@ async def test_defaults_set_at_once_leave_one(world: World) -> None:
 async def test_a_link_is_changed_by_its_id_to_what_is_given(world: World) -> None:
     product_id = await world.product()
     before = await link_of(
-        world, product_id, hreflang="en", media_type="text/html", is_default=True
+        world, product_id, hreflang="en", media_type="text/html", context="DE", is_default=True
     )
     after = await link_of(world, product_id, link_id=before["id"], title="Oak desk")
     assert after == before | {
         "title": "Oak desk",
         "hreflang": None,
         "media_type": None,
+        "context": None,
         "is_default": False,
         "updated_at": after["updated_at"],
     }
@@ -241,6 +245,7 @@ async def test_every_bad_argument_is_named_at_once(world: World) -> None:
         title="",
         hreflang="en_GB",
         media_type="text",
+        context="a b",
         is_default=1,
         link_id="y",
     )
@@ -252,6 +257,7 @@ async def test_every_bad_argument_is_named_at_once(world: World) -> None:
         "_title",
         "_hreflang",
         "_media_type",
+        "_context",
         "_is_default",
         "_link_id",
     }

@@ -11,6 +11,7 @@ from mintage.rules.web_links import (
     URL_CHARACTERS_MAX,
     check_https_url,
     check_language_tag,
+    check_link_context,
     check_location_uri,
     check_media_type,
 )
@@ -217,3 +218,13 @@ def test_a_media_type_is_right(value: str) -> None:
 )
 def test_what_is_no_media_type_is_refused(value: str) -> None:
     refused(check_media_type, value)
+
+
+@pytest.mark.parametrize("value", ["DE", "eu-battery", "urn:x:1", "a.b_c~d", "x" * 64])
+def test_a_context_is_right(value: str) -> None:
+    check_link_context(value)
+
+
+@pytest.mark.parametrize("value", ["", "a b", "DE\n", "é", "a&b", "a/b", "x" * 65])
+def test_what_is_no_context_is_refused(value: str) -> None:
+    refused(check_link_context, value)

@@ -343,11 +343,17 @@ async def test_functions_look_up_nothing_by_a_path_of_their_caller(connection: C
     assert {row["name"] for row in rows if row["proconfig"] != ['search_path=""']} == set()
 
 
-async def test_only_making_partitions_runs_with_the_owners_rights(connection: Connection) -> None:
+async def test_only_making_and_dropping_partitions_runs_with_the_owners_rights(
+    connection: Connection,
+) -> None:
     rows = await connection.fetch(
-        "select proname from pg_proc where pronamespace = 'public'::regnamespace and prosecdef"
+        "select proname from pg_proc where pronamespace = 'public'::regnamespace and prosecdef "
+        "order by proname"
     )
-    assert [row["proname"] for row in rows] == ["ensure_scan_event_partitions"]
+    assert [row["proname"] for row in rows] == [
+        "drop_scan_event_partitions",
+        "ensure_scan_event_partitions",
+    ]
     allowed = [
         role
         for role in ROLES

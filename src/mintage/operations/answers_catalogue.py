@@ -40,6 +40,7 @@ class Link(Wire):
     title: str
     hreflang: str | None
     media_type: str | None
+    context: str | None
     is_default: bool
     created_at: Moment
     updated_at: Moment

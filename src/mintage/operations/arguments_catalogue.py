@@ -31,7 +31,9 @@ from mintage.rules.clone_thresholds import THRESHOLD_MAX
 from mintage.rules.link_types import DEFAULT_LINK, link_types
 from mintage.rules.violation import RuleViolation
 from mintage.rules.web_links import (
+    CONTEXT_HINT,
     LANGUAGE_HINT,
+    LINK_CONTEXT,
     MEDIA_TYPE_HINT,
     MEDIA_TYPE_NAME,
     URI_CHARACTERS_MAX,
@@ -40,6 +42,7 @@ from mintage.rules.web_links import (
     URL_HINT,
     check_https_url,
     check_language_tag,
+    check_link_context,
     check_location_uri,
     check_media_type,
 )
@@ -111,6 +114,13 @@ MediaType = Annotated[
     stated(pattern=rf"^{MEDIA_TYPE_NAME}/{MEDIA_TYPE_NAME}$"),
     Field(description=MEDIA_TYPE_HINT),
 ]
+LinkContext = Annotated[
+    str,
+    StringConstraints(max_length=64),
+    _checked(check_link_context),
+    stated(pattern=rf"^{LINK_CONTEXT}$"),
+    Field(description=CONTEXT_HINT),
+]
 LocationUri = Annotated[
     str,
     StringConstraints(max_length=URI_CHARACTERS_MAX),
@@ -158,6 +168,7 @@ class SetProductLink(BrandArguments):
     title: Title
     hreflang: Hreflang | None = None
     media_type: MediaType | None = None
+    context: LinkContext | None = None
     is_default: bool = Field(default=False, description="true or false")
     link_id: ProductLinkId | None = None
 

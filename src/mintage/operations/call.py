@@ -15,6 +15,7 @@ from uuid import UUID
 
 from mintage.db.connection import Connection, Database, DatabaseRole, Identity
 from mintage.db.queries import query
+from mintage.operations.countries import NO_COUNTRIES, Countries
 from mintage.operations.mint_chunks import ChunkShelf
 from mintage.rules.roles import Action, Role, Scope, role_may, scopes_allow
 from mintage.rules.unit_ids import uuid7
@@ -66,6 +67,7 @@ class Call:
     now: datetime
     limits: Limits
     request_id: str
+    countries: Countries = NO_COUNTRIES
 
     @property
     def brand_id(self) -> UUID:

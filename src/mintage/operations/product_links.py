@@ -1,4 +1,4 @@
-"""Links of a product: where a scan of it may lead, by link type, language and media type.
+"""Links of a product: where a scan of it may lead, by link type, language, media type and context.
 
 At most one is the default. Not here: which of them answers a scan (the resolver), and which forms and
 types there are (`rules.web_links`, `rules.link_types`).
@@ -52,6 +52,7 @@ class ProductLink:
     title: str
     hreflang: str | None
     media_type: str | None
+    context: str | None
     is_default: bool
     created_at: datetime
     updated_at: datetime
@@ -74,6 +75,7 @@ async def set_product_link(call: Call, arguments: SetProductLink) -> Answer:
         title=arguments.title,
         hreflang=arguments.hreflang,
         media_type=arguments.media_type,
+        context=arguments.context,
         is_default=arguments.is_default,
         created_at=before.created_at if before is not None else call.now,
         updated_at=before.updated_at if before is not None else call.now,
@@ -171,7 +173,14 @@ async def _save(call: Call, before: ProductLink | None, after: ProductLink) -> N
         default_before = await connection.fetchval(
             _DROP_DEFAULT, brand_id, after.product_id, after.id, call.now
         )
-    values = (after.link_type, after.href, after.title, after.hreflang, after.media_type)
+    values = (
+        after.link_type,
+        after.href,
+        after.title,
+        after.hreflang,
+        after.media_type,
+        after.context,
+    )
     key = (brand_id, after.id, after.product_id)
     if before is None:
         await connection.execute(

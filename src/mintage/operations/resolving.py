@@ -90,6 +90,7 @@ class Link:
     hreflang: str | None
     media_type: str | None
     is_default: bool
+    context: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

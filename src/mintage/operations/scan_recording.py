@@ -14,6 +14,7 @@ from mintage.db.queries import query
 from mintage.errors import ArgumentProblem, invalid_input
 from mintage.operations.arguments_telemetry import SUBJECT_HINT, RecordScanEvent, ScanContext
 from mintage.operations.call import Answer, Call, Transactions, new_id
+from mintage.operations.countries import Countries
 from mintage.operations.resolving import GtinLot, GtinSerial, Key, LotId, Subject, UnitId, resolve
 from mintage.operations.scanning import Scan, activate, record_scans
 from mintage.operations.user_agents import agent_class, families
@@ -21,7 +22,6 @@ from mintage.rules.gs1 import gtin14
 from mintage.rules.lifecycle import ScanOutcome
 from mintage.rules.serials import has_valid_check_character, is_generated_shape
 
-SCANS_KEPT_DAYS: Final = 400
 CLOCK_AHEAD_S_MAX: Final = 60
 PATH_CHARACTERS_MAX: Final = 512
 _ALL_BRANDS: Final = query("duty", "all_brands")
@@ -30,6 +30,7 @@ _LOCK_SCAN_ID: Final = query("scan_event", "lock_scan_id")
 _RECEIPT: Final = query("scan_event", "receipt")
 _INSERT_RECEIPT: Final = query("scan_event", "insert_receipt")
 _REMOVE_OLD_RECEIPTS: Final = query("scan_event", "remove_old_receipts")
+_DROP_PARTITIONS: Final = query("scan_event", "drop_partitions")
 
 
 async def record_scan_event(call: Call, arguments: RecordScanEvent) -> Answer:
@@ -40,7 +41,10 @@ async def record_scan_event(call: Call, arguments: RecordScanEvent) -> Answer:
     ago, and a bot's user agent.
     """
     scanned_at = arguments.scanned_at or call.now
-    problems = [*_subject_problems(arguments), *_time_problems(scanned_at, call.now)]
+    problems = [
+        *_subject_problems(arguments),
+        *_time_problems(scanned_at, call.now, call.limits.scans_kept_days),
+    ]
     if problems:
         raise invalid_input(problems)
     scan_id = arguments.scan_id
@@ -55,12 +59,28 @@ async def record_scan_event(call: Call, arguments: RecordScanEvent) -> Answer:
         return {"ok": True, "outcome": "unknown"}
     outcome = await activate(call, subject)
     await call.connection.execute(_ENSURE_PARTITION, scanned_at)
-    await record_scans(call, [_scan(subject, outcome, scanned_at, arguments.context)])
+    await record_scans(
+        call, [_scan(subject, outcome, scanned_at, arguments.context, call.countries)]
+    )
     if scan_id is not None:
         await call.connection.execute(
             _INSERT_RECEIPT, call.brand_id, scan_id, outcome, scanned_at, call.now
         )
     return {"ok": True, "outcome": outcome}
+
+
+async def remove_old_scans(transactions: Transactions) -> int:
+    """A duty: drop the months of scans whose last day is too old; how many there were.
+
+    While it drops one, scans wait in their buffers. It waits 2 s at most for whoever reads them, and then
+    leaves the month for the next time.
+    """
+    service = transactions.caller.identity(None)
+    async with transactions.database.transaction(service) as connection:
+        dropped: int = await connection.fetchval(
+            _DROP_PARTITIONS, transactions.limits.scans_kept_days
+        )
+    return dropped
 
 
 async def remove_old_scan_receipts(transactions: Transactions) -> int:
@@ -72,7 +92,9 @@ async def remove_old_scan_receipts(transactions: Transactions) -> int:
     for brand_id in brand_ids:
         async with transactions.call(brand_id) as call:
             # A day more than is taken, whatever the clocks say.
-            tag = await call.connection.execute(_REMOVE_OLD_RECEIPTS, brand_id, SCANS_KEPT_DAYS + 1)
+            tag = await call.connection.execute(
+                _REMOVE_OLD_RECEIPTS, brand_id, transactions.limits.scans_kept_days + 1
+            )
             removed += int(tag.rpartition(" ")[2])
     return removed
 
@@ -90,11 +112,11 @@ def _subject_problems(arguments: RecordScanEvent) -> list[ArgumentProblem]:
     return [ArgumentProblem(name, "is missing", SUBJECT_HINT) for name in missing]
 
 
-def _time_problems(scanned_at: datetime, now: datetime) -> list[ArgumentProblem]:
-    hint = f"must be of the last {SCANS_KEPT_DAYS} days and not in the future"
+def _time_problems(scanned_at: datetime, now: datetime, kept_days: int) -> list[ArgumentProblem]:
+    hint = f"must be of the last {kept_days} days and not in the future"
     if scanned_at > now + timedelta(seconds=CLOCK_AHEAD_S_MAX):
         return [ArgumentProblem("_scanned_at", "is in the future", hint)]
-    if scanned_at < now - timedelta(days=SCANS_KEPT_DAYS):
+    if scanned_at < now - timedelta(days=kept_days):
         return [ArgumentProblem("_scanned_at", "is too long ago", hint)]
     return []
 
@@ -116,7 +138,11 @@ def _key(arguments: RecordScanEvent) -> Key | None:
 
 
 def _scan(
-    subject: Subject, outcome: ScanOutcome, scanned_at: datetime, context: ScanContext | None
+    subject: Subject,
+    outcome: ScanOutcome,
+    scanned_at: datetime,
+    context: ScanContext | None,
+    countries: Countries,
 ) -> Scan:
     context = context or ScanContext()
     user_agent = context.user_agent or ""
@@ -132,6 +158,7 @@ def _scan(
         os=read.os,
         device=read.device,
         path=(context.path or "")[:PATH_CHARACTERS_MAX],
+        country=countries.of(context.ip),
     )
 
 

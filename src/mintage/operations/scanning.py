@@ -18,6 +18,7 @@ from uuid import UUID
 from mintage.db.queries import query
 from mintage.operations.call import Call
 from mintage.operations.resolving import Subject
+from mintage.rules.clone_thresholds import DEFAULTS
 from mintage.rules.lifecycle import ScanOutcome
 from mintage.rules.unit_ids import unit_id_bounds
 
@@ -29,6 +30,7 @@ _LOTS_HELD: Final = query("scan", "lots_held")
 _ACTIVATE_LOTS: Final = query("scan", "activate_lots")
 _COUNT_LOTS_ACTIVATED: Final = query("scan", "count_lots_activated")
 _STORE_SCANS: Final = query("scan", "store_scans")
+_THRESHOLDS: Final = dict(DEFAULTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Scan:
     os: str | None
     device: str | None
     path: str
+    country: str | None = None
 
 
 def settled_outcome(subject: Subject) -> ScanOutcome | None:
@@ -82,7 +85,9 @@ async def activate(call: Call, subject: Subject) -> ScanOutcome:
 async def record_scans(call: Call, scans: Sequence[Scan]) -> None:
     """Store scans of the call's brand, their figures and what their units keep of them.
 
-    One statement, all or nothing. Raises `asyncpg.UniqueViolationError` for scans stored before.
+    Each scan of a unit is judged by what the unit's day looks like with it (RESOLVER, "Clone signal"), under
+    the brand's thresholds. One statement, all or nothing. Raises `asyncpg.UniqueViolationError` for scans
+    stored before.
     """
     await call.connection.execute(
         _STORE_SCANS,
@@ -100,6 +105,8 @@ async def record_scans(call: Call, scans: Sequence[Scan]) -> None:
         [scan.os for scan in scans],
         [scan.device for scan in scans],
         [scan.path for scan in scans],
+        [scan.country for scan in scans],
+        _THRESHOLDS,
     )
 
 

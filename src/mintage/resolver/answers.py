@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 GENUINE_PARAMETER: Final = "mintage_genuine"
 """The one query name that is ours: pairs of it are never passed on."""
+CONTEXT_PARAMETER: Final = "context"
+"""The query name that says in which context a link must hold; passed on as any other."""
 LINK_TYPE_PARAMETER: Final = "linkType"
 """The query name that says which link is asked for; it is answered, not passed on."""
 

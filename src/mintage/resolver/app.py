@@ -101,10 +101,10 @@ class _Scanned(NamedTuple):
 class _Application:
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
-        self._gatherer = KeyGatherer(resolver.database)
+        self._gatherer = KeyGatherer(resolver.database, resolver.limits)
         self._proxies = TrustedProxies(resolver.trusted_proxies)
         self._tokens = GenuineTokens(resolver.product_page_key)
-        self._misses = MissLimit()
+        self._misses = MissLimit(resolver.limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":

@@ -12,12 +12,7 @@ from typing import Final
 
 from mintage.db.connection import Database, DatabaseRole, Identity
 from mintage.operations.resolving import KEYS_MAX, BrandHost, Key, Subject, resolve_at_host
-
-WAITING_MAX: Final = 10_000
-"""Questions that wait at once in a process; beyond them the database counts as away."""
-
-HOSTS_AT_ONCE: Final = 3
-"""Hosts that are asked for at once: names that nobody has must not take every connection."""
+from mintage.settings import Limits
 
 _IDENTITY: Final = Identity(DatabaseRole.RESOLVER)
 
@@ -40,10 +35,11 @@ class _Lane:
 class KeyGatherer:
     """Answers what a key names at a host, many at a time."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, limits: Limits) -> None:
         self._database = database
+        self._waiting_max = limits.questions_waiting_max
         self._lanes: dict[str, _Lane] = {}
-        self._turns = asyncio.Semaphore(HOSTS_AT_ONCE)
+        self._turns = asyncio.Semaphore(limits.hosts_asked_at_once_max)
         self._waiting_count = 0
 
     async def find(self, host: str, key: Key | None) -> Found | None:
@@ -51,7 +47,7 @@ class KeyGatherer:
 
         `key` None asks for the host alone. Raises what the driver raises, and `TooManyWaiting`.
         """
-        if self._waiting_count >= WAITING_MAX:
+        if self._waiting_count >= self._waiting_max:
             raise TooManyWaiting
         lane = self._lanes.get(host)
         if lane is None:

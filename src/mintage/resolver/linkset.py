@@ -76,6 +76,8 @@ def _link_object(link: Link) -> _LinkObject:
     language = _language_of(link.hreflang)
     if language is not None:
         found["hreflang"] = [language]
+    if link.context is not None:
+        found["context"] = [link.context]
     return found
 
 
@@ -99,7 +101,6 @@ def description_json(host: BrandHost) -> bytes:
         "supportedPrimaryKeys": ["01"],
         "supportedLinkType": [{"namespace": VOCABULARY, "prefix": CURIE_PREFIX}],
         "linkTypeDefaultCanBeLinkset": False,
-        "supportedContextValuesEnumerated": [],
         "jsonLdContextLocation": CONTEXT_URL,
     }
     return json.dumps(description, ensure_ascii=False, separators=(",", ":")).encode()

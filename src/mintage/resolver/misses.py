@@ -14,9 +14,8 @@ from ipaddress import ip_network
 from typing import Final
 
 from mintage.resolver.origins import Address, Network
+from mintage.settings import Limits
 
-MISSES_A_MINUTE_MAX: Final = 60
-ADDRESSES_MAX: Final = 50_000
 _WINDOW_S: Final = 60.0
 
 
@@ -27,17 +26,11 @@ class _Window:
 
 
 class MissLimit:
-    """Counts misses by address; holds at most `addresses_max` of them, the oldest go first."""
+    """Counts misses by address; holds at most `Limits.miss_addresses_max` of them, the oldest go first."""
 
-    def __init__(
-        self,
-        *,
-        misses_a_minute_max: int = MISSES_A_MINUTE_MAX,
-        addresses_max: int = ADDRESSES_MAX,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._misses_max = misses_a_minute_max
-        self._addresses_max = addresses_max
+    def __init__(self, limits: Limits, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._misses_max = limits.misses_a_minute_max
+        self._addresses_max = limits.miss_addresses_max
         self._clock = clock
         self._windows: dict[Address | Network, _Window] = {}
 

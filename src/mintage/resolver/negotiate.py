@@ -1,4 +1,4 @@
-"""Which of a product's links a request asks for: link type, media type, language (RFC 9110 §12.5).
+"""Which of a product's links a request asks for: link type, context, language, media type.
 
 A product has exactly one default link: the stored one, else its own page. Links are compared within one
 link type: the one asked for, or the default's. Not here: the list of all of them (`linkset`).
@@ -10,7 +10,12 @@ from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
 from mintage.operations.resolving import Link
-from mintage.resolver.answers import LINK_TYPE_PARAMETER, LINKSET_TYPE, value_of
+from mintage.resolver.answers import (
+    CONTEXT_PARAMETER,
+    LINK_TYPE_PARAMETER,
+    LINKSET_TYPE,
+    value_of,
+)
 from mintage.rules.link_types import DEFAULT_LINK
 
 PAGE_LINK_TYPE: Final = "gs1:pip"
@@ -28,11 +33,15 @@ _RANGES_MAX: Final = 32
 
 
 class Wanted(NamedTuple):
-    """What a request asks for: a link type as in `gs1:pip` (None: not said), and its Accept headers."""
+    """What a request asks for: a link type as in `gs1:pip` (None: not said), its Accept headers, a context.
+
+    `context` is in lower case; empty for none.
+    """
 
     link_type: str | Literal["linkset"] | None = None
     accept: str = ""
     accept_language: str = ""
+    context: str = ""
 
     @property
     def is_linkset(self) -> bool:
@@ -46,7 +55,8 @@ def wanted_of(query: bytes, accept: str, accept_language: str) -> Wanted:
     link_type = _curie(asked) if asked else None
     if link_type is None and LINKSET_TYPE in accept and _quality(LINKSET_TYPE, accept)[0] > 0:
         link_type = "linkset"
-    return Wanted(link_type, accept, accept_language)
+    context = value_of(query, CONTEXT_PARAMETER).lower() if query else ""
+    return Wanted(link_type, accept, accept_language, context)
 
 
 def _curie(value: str) -> str:
@@ -97,6 +107,7 @@ def _best(links: Sequence[Link], wanted: Wanted) -> tuple[Link, ...]:
         return tuple(links)
     scores = [
         (
+            _context_fit(link, wanted.context),
             _language_fit(link.hreflang, wanted.accept_language),
             _media_fit(link.media_type, wanted.accept),
         )
@@ -107,7 +118,17 @@ def _best(links: Sequence[Link], wanted: Wanted) -> tuple[Link, ...]:
 
 
 def _is_alike(link: Link, other: Link) -> bool:
-    return (link.hreflang, link.media_type) == (other.hreflang, other.media_type)
+    facts = (link.hreflang, link.media_type, link.context)
+    return facts == (other.hreflang, other.media_type, other.context)
+
+
+def _context_fit(link: Link, context: str) -> int:
+    """Where none is asked for, a link that holds in one alone stands back."""
+    if link.context is None:
+        return 1
+    if not context:
+        return 1 if link.is_default else 0
+    return 2 if link.context.lower() == context else 0
 
 
 def _language_fit(language: str | None, accept_language: str) -> tuple[float, int]:

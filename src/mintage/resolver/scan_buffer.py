@@ -1,8 +1,8 @@
 """Scans on their way to the database: a bounded buffer that never makes a redirect wait or fail.
 
-Events are written within `FLUSH_INTERVAL_S`, one statement a brand. `stop` writes what is there; a kill
-loses what came since the last flush. With the database away events wait, up to the bound; then new ones
-are dropped and counted.
+Events are written within `Limits.scan_flush_interval_s`, one statement a brand. `stop` writes what is
+there; a kill loses what came since the last flush. With the database away events wait, up to
+`Limits.scans_waiting_max`; then new ones are dropped and counted.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import asyncpg
 
 from mintage.db.connection import AWAY_ERRORS, Database, DatabaseRole, Identity
 from mintage.operations.call import ANONYMOUS, Call
+from mintage.operations.countries import NO_COUNTRIES, Countries
 from mintage.operations.resolving import Subject
 from mintage.operations.scanning import Scan, TrafficClass, record_scans
 from mintage.resolver.agents import families
@@ -29,11 +30,6 @@ from mintage.rules.unit_ids import uuid7_of
 from mintage.settings import Limits
 from mintage.telemetry import logger
 
-SCANS_MAX: Final = 10_000
-FLUSH_SCANS_MAX: Final = 1_000
-FLUSH_INTERVAL_S: Final = 0.1
-RETRY_INTERVAL_S: Final = 0.5
-STOP_WAIT_S: Final = 10.0
 PATH_CHARACTERS_MAX: Final = 512
 
 _AGENTS_AT_A_TIME: Final = 16
@@ -71,11 +67,13 @@ class _Chunk:
 class ScanBuffer:
     """Give it to the resolver, have `run` run as a task, `stop` it after the last request."""
 
-    def __init__(self, database: Database, limits: Limits, *, scans_max: int = SCANS_MAX) -> None:
+    def __init__(
+        self, database: Database, limits: Limits, countries: Countries = NO_COUNTRIES
+    ) -> None:
         self.dropped_count = 0
         self._database = database
         self._limits = limits
-        self._scans_max = scans_max
+        self._countries = countries
         self._waiting: deque[SeenScan] = deque()
         self._chunks: deque[_Chunk] = deque()
         self._has_work = asyncio.Event()
@@ -87,7 +85,7 @@ class ScanBuffer:
 
     def record(self, seen: SeenScan) -> None:
         """Take a scan. Never waits, never raises; a full buffer drops it and counts that."""
-        if len(self) >= self._scans_max:
+        if len(self) >= self._limits.scans_waiting_max:
             if self.dropped_count == 0:
                 logger("resolver").warning("scan buffer full, scans are dropped", scans=len(self))
             self.dropped_count += 1
@@ -99,20 +97,20 @@ class ScanBuffer:
         """Write scans as they come, until `stop`."""
         while not self._is_stopping.is_set():
             await self._has_work.wait()
-            await self._pause(FLUSH_INTERVAL_S)
+            await self._pause(self._limits.scan_flush_interval_s)
             if not await self._flush():
-                await self._pause(RETRY_INTERVAL_S)
+                await self._pause(self._limits.scan_retry_interval_s)
 
-    async def stop(self, *, within_s: float = STOP_WAIT_S) -> None:
-        """Write what is there and end `run`; after `within_s` with the database away the rest is lost."""
+    async def stop(self) -> None:
+        """Write what is there and end `run`; after `Limits.scan_stop_wait_s` the rest is lost."""
         self._is_stopping.set()
         self._has_work.set()
         try:
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout(self._limits.scan_stop_wait_s):
                 while True:
                     if await self._flush():
                         break
-                    await asyncio.sleep(RETRY_INTERVAL_S)
+                    await asyncio.sleep(self._limits.scan_retry_interval_s)
         except TimeoutError:
             self.dropped_count += len(self)
         if self.dropped_count:
@@ -136,14 +134,14 @@ class ScanBuffer:
 
     async def _cut_chunks(self) -> None:
         by_brand: dict[UUID, list[Scan]] = {}
-        count = min(len(self._waiting), FLUSH_SCANS_MAX)
+        count = min(len(self._waiting), self._limits.scan_flush_max)
         octets = os.urandom(10 * count)
         for place in range(count):
             if place % _AGENTS_AT_A_TIME == 0:
                 await asyncio.sleep(0)
             seen = self._waiting[place]
             random = octets[10 * place : 10 * place + 10]
-            by_brand.setdefault(seen.brand_id, []).append(_scan_of(seen, random))
+            by_brand.setdefault(seen.brand_id, []).append(_scan_of(seen, random, self._countries))
         for brand_id, scans in by_brand.items():
             self._chunks.append(_Chunk(brand_id, tuple(scans)))
             for _ in scans:
@@ -175,7 +173,7 @@ class ScanBuffer:
         )
 
 
-def _scan_of(seen: SeenScan, octets: bytes) -> Scan:
+def _scan_of(seen: SeenScan, octets: bytes, countries: Countries) -> Scan:
     read = families(seen.user_agent)
     return Scan(
         id=uuid7_of(int(seen.scanned_at.timestamp() * 1000), octets),
@@ -188,4 +186,5 @@ def _scan_of(seen: SeenScan, octets: bytes) -> Scan:
         os=read.os,
         device=read.device,
         path=seen.path[:PATH_CHARACTERS_MAX],
+        country=countries.of(seen.address),
     )

@@ -32,6 +32,8 @@ _LANGUAGE: Final = re.compile(
 _LANGUAGE_CHARACTERS_MAX: Final = 35
 # RFC 6838 §4.2: type and subtype, each a restricted name; no parameters.
 MEDIA_TYPE_NAME: Final = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"
+LINK_CONTEXT: Final = r"[A-Za-z0-9._~:-]{1,64}"
+_LINK_CONTEXT: Final = re.compile(LINK_CONTEXT)
 _MEDIA_TYPE: Final = re.compile(f"{MEDIA_TYPE_NAME}/{MEDIA_TYPE_NAME}")
 
 URL_HINT: Final = (
@@ -39,6 +41,7 @@ URL_HINT: Final = (
 )
 URI_HINT: Final = f"an http(s) URL or a URN of at most {URI_CHARACTERS_MAX} characters"
 LANGUAGE_HINT: Final = "a language tag such as en or pt-BR (BCP 47)"
+CONTEXT_HINT: Final = "1 to 64 letters, digits and - . _ ~ :, such as DE or eu-battery"
 MEDIA_TYPE_HINT: Final = "a media type such as text/html, without parameters"
 
 
@@ -75,6 +78,12 @@ def check_media_type(value: str) -> None:
     """Refuse what has not the form of a media type, or has parameters (RFC 6838)."""
     if not _MEDIA_TYPE.fullmatch(value):
         raise RuleViolation("is no media type", MEDIA_TYPE_HINT)
+
+
+def check_link_context(value: str) -> None:
+    """Refuse what cannot name the context that a link holds in (GS1's linkset: a market, a jurisdiction)."""
+    if not _LINK_CONTEXT.fullmatch(value):
+        raise RuleViolation("is no context", CONTEXT_HINT)
 
 
 def _check_authority(value: str, hint: str) -> None:

@@ -220,6 +220,7 @@ create table product_link (
   is_default boolean not null default false,
   created_at timestamptz not null,
   updated_at timestamptz not null,
+  context    text check (char_length(context) between 1 and 64),
   primary key (brand_id, id),
   foreign key (brand_id, product_id) references product (brand_id, id)
 );
@@ -353,15 +354,22 @@ create table mint_unit (
 );
 create unique index mint_unit_serial on mint_unit (brand_id, serial_number) where serial_number is not null;
 
--- Only touched units have a row.
+-- Only touched units have a row. The last columns are of the day of its newest scan: what the clone signal
+-- is read from.
 create table unit_state (
-  brand_id         uuid not null,
-  unit_id          uuid not null,
-  activated_at     timestamptz,
-  revoked_at       timestamptz,
-  first_scanned_at timestamptz,
-  last_scanned_at  timestamptz,
-  scan_count       integer not null default 0,
+  brand_id           uuid not null,
+  unit_id            uuid not null,
+  activated_at       timestamptz,
+  revoked_at         timestamptz,
+  first_scanned_at   timestamptz,
+  last_scanned_at    timestamptz,
+  scan_count         integer not null default 0,
+  scanned_on         date,
+  scans_that_day     integer not null default 0,
+  countries_that_day text[],
+  travel_s_that_day  integer,
+  last_country       text,
+  last_country_at    timestamptz,
   primary key (brand_id, unit_id)
 );
 
@@ -450,7 +458,8 @@ create index payload_pack_batch on payload_pack (brand_id, mint_batch_id, create
 create index payload_pack_status on payload_pack (brand_id, status, created_at desc, id desc);
 create unique index payload_pack_path on payload_pack (brand_id, storage_path) where storage_path is not null;
 
--- Scans, by month. Partitions are made ahead by ensure_scan_event_partitions().
+-- Scans, by month. Partitions are made ahead by ensure_scan_event_partitions(), and dropped by
+-- drop_scan_event_partitions() when their last day is too old.
 create table scan_event (
   brand_id      uuid not null,
   id            uuid not null,
@@ -501,6 +510,36 @@ begin
         partition_name, month_start::text || ' 00:00:00+00', month_end::text || ' 00:00:00+00');
     end if;
   end loop;
+end
+$$;
+
+create function drop_scan_event_partitions(_kept_days integer) returns integer
+language plpgsql security definer set search_path = ''
+as $$
+declare
+  partition_name text;
+  dropped integer := 0;
+begin
+  if _kept_days < 31 then
+    raise exception 'scans are kept for 31 days or more';
+  end if;
+  -- Whoever records or lists scans waits behind this lock: it is not waited for long.
+  perform pg_catalog.set_config('lock_timeout', '2s', true);
+  perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('mintage.scan_event_partitions'));
+  for partition_name in
+    select c.relname
+    from pg_catalog.pg_inherits i
+    join pg_catalog.pg_class c on c.oid = i.inhrelid
+    where i.inhparent = 'public.scan_event'::pg_catalog.regclass
+      and c.relname ~ '^scan_event_[0-9]{4}_[0-9]{2}$'
+      and (pg_catalog.to_date(pg_catalog.right(c.relname, 7), 'YYYY_MM') + interval '1 month') at time zone 'UTC'
+        <= pg_catalog.clock_timestamp() - pg_catalog.make_interval(days => _kept_days)
+    order by c.relname
+  loop
+    execute pg_catalog.format('drop table public.%I', partition_name);
+    dropped := dropped + 1;
+  end loop;
+  return dropped;
 end
 $$;
 
@@ -762,7 +801,7 @@ begin
   from public.find_scanned(_brand_id, _kinds, _ids, _gtins, _texts) as found
   cross join lateral (
     select jsonb_agg(
-      jsonb_build_array(l.link_type, l.href, l.title, l.hreflang, l.media_type, l.is_default)
+      jsonb_build_array(l.link_type, l.href, l.title, l.hreflang, l.media_type, l.is_default, l.context)
       order by l.link_type, l.created_at, l.id
     ) as links
     from public.product_link l
@@ -801,7 +840,8 @@ revoke all on all tables in schema public from public;
 revoke all on all functions in schema public from public;
 grant usage on schema public to mintage_app, mintage_service, mintage_resolver, mintage_minter;
 grant execute on function has_brand_access(uuid), current_brand_id() to mintage_app, mintage_service, mintage_resolver;
-grant execute on function ensure_scan_event_partitions(timestamptz, integer) to mintage_service;
+grant execute on function ensure_scan_event_partitions(timestamptz, integer), drop_scan_event_partitions(integer)
+  to mintage_service;
 
 grant select on brand, brand_host to mintage_app, mintage_service, mintage_resolver;
 grant insert, update on brand, brand_host to mintage_service;

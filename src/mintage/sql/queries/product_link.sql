@@ -1,5 +1,5 @@
 -- name: get
-select id, product_id, link_type, href, title, hreflang, media_type, is_default, created_at, updated_at
+select id, product_id, link_type, href, title, hreflang, media_type, context, is_default, created_at, updated_at
 from product_link
 where brand_id = $1
   and id = $2
@@ -24,9 +24,9 @@ returning id
 
 -- name: insert
 insert into product_link (
-  brand_id, id, product_id, link_type, href, title, hreflang, media_type, is_default, created_at, updated_at
+  brand_id, id, product_id, link_type, href, title, hreflang, media_type, context, is_default, created_at, updated_at
 )
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 
 -- name: update
 update product_link
@@ -36,8 +36,9 @@ set
   title = $6,
   hreflang = $7,
   media_type = $8,
-  is_default = $9,
-  updated_at = $10
+  context = $9,
+  is_default = $10,
+  updated_at = $11
 where brand_id = $1
   and id = $2
   and product_id = $3
@@ -50,7 +51,7 @@ where brand_id = $1
 returning link_type, href, is_default
 
 -- name: list_newest
-select id, product_id, link_type, href, title, hreflang, media_type, is_default, created_at, updated_at
+select id, product_id, link_type, href, title, hreflang, media_type, context, is_default, created_at, updated_at
 from product_link
 where brand_id = $1
   and product_id = $2
@@ -59,7 +60,7 @@ order by created_at desc, id desc
 limit $5
 
 -- name: of_products
-select id, product_id, link_type, href, title, hreflang, media_type, is_default, created_at, updated_at
+select id, product_id, link_type, href, title, hreflang, media_type, context, is_default, created_at, updated_at
 from product_link
 where brand_id = $1
   and product_id = any ($2::uuid[])

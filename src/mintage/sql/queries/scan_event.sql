@@ -116,6 +116,10 @@ where brand_id = $1
 insert into scan_receipt (brand_id, scan_id, outcome, scanned_at, created_at)
 values ($1, $2, $3, $4, $5)
 
+-- name: drop_partitions
+-- role: mintage_service
+select drop_scan_event_partitions($1::integer)
+
 -- name: remove_old_receipts
 -- role: mintage_service
 delete from scan_receipt
