@@ -14,6 +14,15 @@ from mintage.packs.context import PackContext, PackOptions, PackRefusal, PackSub
 from mintage.packs.csv_pack import write_csv
 from mintage.packs.epcis import EpcisOptions, refuse_epcis, write_epcis
 from mintage.packs.nfc import NfcOptions, refuse_nfc, wants_url_length, write_nfc
+from mintage.packs.qr_packs import (
+    QrPngOptions,
+    QrSvgOptions,
+    refuse_qr_png,
+    verify_qr_png,
+    verify_qr_svg,
+    write_qr_png,
+    write_qr_svg,
+)
 from mintage.packs.rfid import RfidOptions, refuse_rfid, wants_serial_facts, write_rfid
 from mintage.packs.rows import UnitRow
 from mintage.rules.lifecycle import IDENTITY_MODES, IdentityMode
@@ -76,6 +85,25 @@ _ROWS: Final = (
         uses_profiles=True,
         refuse=refuse_nfc,
         wants_unit_facts=wants_url_length,
+    ),
+    PackFormat(
+        name="qr_png",
+        file_extension="zip",
+        media_type="application/zip",
+        write=write_qr_png,
+        options_model=QrPngOptions,
+        refuse=refuse_qr_png,
+        is_heavy=True,
+        verify=verify_qr_png,
+    ),
+    PackFormat(
+        name="qr_svg",
+        file_extension="zip",
+        media_type="application/zip",
+        write=write_qr_svg,
+        options_model=QrSvgOptions,
+        is_heavy=True,
+        verify=verify_qr_svg,
     ),
     PackFormat(
         name="rfid",
