@@ -36,6 +36,7 @@ check: setup
 
 bench: setup
 	$(BIN)/python -m bench.mint
+	$(BIN)/python -m bench.packs
 
 # Dependencies: hashes for every file, no index address. Needs `uv` in the environment.
 lock:

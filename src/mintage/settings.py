@@ -26,6 +26,7 @@ class Limits:
     backoff_s: tuple[float, ...] = (5.0, 20.0)
     job_lease_s: float = 60.0
     pack_lease_s: float = 600.0
+    packs_at_once: int = 2
     page_rows_max: int = 200
     page_rows_default: int = 20
     page_rows_default_long: int = 50

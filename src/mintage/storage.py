@@ -29,6 +29,7 @@ BUCKET: Final = "payload-packs"
 AUDIENCE: Final = "storage"
 READ_BYTES: Final = 1024 * 1024
 _LISTED_AT_ONCE: Final = 500
+_LASTING_FOLDERS_MAX: Final = 10_000
 _CLAIMS: Final = ["aud", "exp", "iat", "bucket", "path", "pack", "by_type"]
 
 
@@ -53,6 +54,8 @@ class PackStore:
     def __init__(self, store: ObjectStore, local_root: Path | None = None) -> None:
         self._store = store
         self._local_root = local_root
+        # Folders whose own names are on the disk for good; forgotten when there are many.
+        self._lasting_folders: set[Path] = set()
 
     async def put(self, path: str, chunks: Iterable[bytes]) -> StoredFile:
         """Write `chunks` to `path`, all or nothing, and make it last. Raises `StorageFailure`."""
@@ -110,8 +113,20 @@ class PackStore:
 
         obstore.put(self._store, path, counted())
         if self._local_root is not None:
-            _flush_to_disk(self._local_root, path)
+            self._flush_to_disk(self._local_root, path)
         return StoredFile(byte_size, digest.hexdigest())
+
+    def _flush_to_disk(self, root: Path, path: str) -> None:
+        # The row that follows is durable: the file must be so before it, by content and by name.
+        if len(self._lasting_folders) > _LASTING_FOLDERS_MAX:
+            self._lasting_folders.clear()
+        file = root / path
+        _flush(file)
+        for folder in file.parents:
+            _flush(folder)
+            if folder == root or folder in self._lasting_folders:
+                break
+        self._lasting_folders.update(file.parents[: len(file.relative_to(root).parts)])
 
     def _read(self, path: str, start: int, stop: int) -> bytes:
         part = bytes(obstore.get_range(self._store, path, start=start, end=stop))
@@ -197,13 +212,9 @@ async def _in_thread(work: Callable[[], _Result]) -> _Result:
         raise StorageFailure(f"the store failed: {type(error).__name__}") from error
 
 
-def _flush_to_disk(root: Path, path: str) -> None:
-    # The row that follows is durable: the file must be so before it, by content and by name.
-    for entry in (root / path, *(root / path).parents):
-        descriptor = os.open(entry, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        if entry == root:
-            return
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -15,7 +15,6 @@ from mintage.operations import pack_execution
 from mintage.operations.call import SERVICE
 from mintage.operations.pack_sweep import sweep_orphans
 from mintage.packs.formats import FORMATS
-from mintage.packs.rows import UnitRow
 from mintage.storage import PackStore, StorageFailure, StoredFile
 from tests.packs.desk import Desk
 from tests.packs.reading import columns_of
@@ -254,11 +253,11 @@ async def test_the_third_failure_fails_the_pack_and_the_group_ends_with_its_last
     group = await desk.request(batch_id)
     first, _ = await desk.packs()
 
-    def broken(rows: Iterable[UnitRow]) -> Iterable[bytes]:
+    async def broken(*_: object) -> Iterable[bytes]:
         raise RuntimeError("no ink")
 
     with monkeypatch.context() as patch:
-        patch.setattr(pack_execution, "_write", lambda claim, rows: broken(rows))
+        patch.setattr(pack_execution, "_chunks", broken)
         outcomes = [await desk.process(first["id"]) for _ in range(3)]
     assert [outcome.result for outcome in outcomes] == ["retried", "retried", "failed"]
     assert {outcome.error for outcome in outcomes} == {"INTERNAL"}
@@ -431,8 +430,8 @@ async def _killed_between_write_and_close(desk: Desk) -> None:
     """A worker that claims a pack, writes its file and is never heard of again."""
     claim = await pack_execution._claim(desk.transactions, None)
     assert isinstance(claim, pack_execution.PackClaim)
-    rows = await pack_execution._read_rows(desk.transactions, claim)
-    await desk.store.put(pack_execution.file_path(claim), pack_execution._write(claim, rows))
+    chunks = await pack_execution._chunks(desk.transactions, claim)
+    await desk.store.put(pack_execution.file_path(claim), chunks)
 
 
 async def _group_status(desk: Desk, group: dict[str, Any]) -> str:

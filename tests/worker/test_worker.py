@@ -178,6 +178,26 @@ async def test_a_lane_outlives_the_failures_of_its_steps(world: World, dsn: str)
         await done.wait()
 
 
+async def test_a_lane_runs_as_many_steps_at_once_as_it_may(world: World, dsn: str) -> None:
+    most, running = 0, 0
+    all_there = asyncio.Event()
+
+    async def step() -> bool:
+        nonlocal most, running
+        running += 1
+        most = max(most, running)
+        if running == 3:
+            all_there.set()
+        await all_there.wait()
+        running -= 1
+        return False
+
+    worker = Worker(world.platform, dsn, (Lane("payload_pack", step, 3),), ())
+    async with _running(worker), asyncio.timeout(60):
+        await all_there.wait()
+    assert most == 3
+
+
 async def test_a_duty_outlives_its_failures(world: World, dsn: str) -> None:
     failures = [RuntimeError("no ink"), unavailable()]
     done = asyncio.Event()

@@ -22,6 +22,7 @@ import asyncpg
 from mintage.db.connection import AWAY_ERRORS
 from mintage.db.queries import query
 from mintage.operations.call import SYSTEM, Call, Transactions
+from mintage.operations.csv_slices import CSV, csv_file, has_columns, read_unit_columns
 from mintage.operations.events import record_event
 from mintage.operations.exports import KIND
 from mintage.operations.pack_choice import read_options
@@ -30,8 +31,6 @@ from mintage.operations.unit_rows import BatchFacts, SliceIncomplete, read_unit_
 from mintage.packs.context import PackContext
 from mintage.packs.formats import FORMATS
 from mintage.packs.print_profiles import PROFILES
-from mintage.packs.rows import UnitRow
-from mintage.rules.lifecycle import IdentityMode
 from mintage.storage import PackStore, StorageFailure, StoredFile
 from mintage.telemetry import logger
 
@@ -79,7 +78,6 @@ class PackFacts:
     product_sku: str
     product_name: str
     product_batch_number: str | None
-    identity_mode: IdentityMode
     pack_count: int
     created_at: datetime
     profile: str | None
@@ -119,7 +117,7 @@ async def process_payload_pack(
         return claim
     path = file_path(claim)
     try:
-        written = await store.put(path, _write(claim, await _read_rows(transactions, claim)))
+        written = await store.put(path, await _chunks(transactions, claim))
         outcome = await _close(transactions, claim, path, written)
     except AWAY_ERRORS:
         # The close may have been committed all the same: the file stays, for the sweep to judge.
@@ -155,7 +153,8 @@ async def _claim(transactions: Transactions, pack_ref: UUID | None) -> PackClaim
             return PackOutcome("idle")
         brand_id: UUID = item["brand_id"]
         await connection.execute(transactions.caller.identity(brand_id).statements())
-        return await _start(await transactions.call_on(connection, brand_id), item)
+        call = await transactions.call_on(connection, brand_id, item["now"])
+        return await _start(call, item)
 
 
 async def _start(call: Call, item: asyncpg.Record) -> PackClaim | PackOutcome:
@@ -175,7 +174,8 @@ async def _start(call: Call, item: asyncpg.Record) -> PackClaim | PackOutcome:
     pack = await call.connection.fetchrow(_START_PACK, call.brand_id, pack_id)
     if pack is None:
         return await _take_off(call, pack_id, epoch)
-    await call.connection.execute(_START_GROUP, call.brand_id, pack["export_group_id"])
+    if batch["group_status"] == "pending":
+        await call.connection.execute(_START_GROUP, call.brand_id, pack["export_group_id"])
     return PackClaim(
         brand_id=call.brand_id,
         pack_id=pack_id,
@@ -190,6 +190,7 @@ async def _start(call: Call, item: asyncpg.Record) -> PackClaim | PackOutcome:
             unit_id_low=batch["unit_id_low"],
             requested_quantity=batch["requested_quantity"],
             gtin14=batch["gtin14"],
+            identity_mode=batch["identity_mode"],
             activation_mode=batch["activation_mode"],
             is_voided=False,
         ),
@@ -204,13 +205,16 @@ async def _take_off(call: Call, pack_id: UUID, epoch: int) -> PackOutcome:
     return PackOutcome("failed", call.brand_id, pack_id, "INTERNAL")
 
 
-async def _read_rows(transactions: Transactions, claim: PackClaim) -> list[UnitRow]:
-    async with transactions.call(claim.brand_id) as call:
-        return await read_unit_rows(call, claim.batch, claim.first_unit_no, claim.unit_count)
-
-
-def _write(claim: PackClaim, rows: list[UnitRow]) -> Iterator[bytes]:
-    return FORMATS[claim.format_name].write(_context(claim), rows)
+async def _chunks(transactions: Transactions, claim: PackClaim) -> Iterator[bytes]:
+    """The file's bytes, made while they are taken."""
+    pack_format, context = FORMATS[claim.format_name], _context(claim)
+    part = (claim.batch, claim.first_unit_no, claim.unit_count)
+    identity = transactions.caller.identity(claim.brand_id)
+    async with transactions.database.transaction(identity, read_only=True) as connection:
+        call = await transactions.call_on(connection, claim.brand_id, context.generated_at)
+        if pack_format.name == CSV and has_columns(context.profile):
+            return csv_file(await read_unit_columns(call, *part), context.profile)
+        return pack_format.write(context, await read_unit_rows(call, *part))
 
 
 def _context(claim: PackClaim) -> PackContext:
@@ -227,7 +231,7 @@ def _context(claim: PackClaim) -> PackContext:
         gtin=claim.batch.gtin14,
         mint_batch_id=claim.batch.mint_batch_id,
         product_batch_number=facts.product_batch_number,
-        identity_mode=facts.identity_mode,
+        identity_mode=claim.batch.identity_mode,
         activation_mode=claim.batch.activation_mode,
         export_group_id=claim.export_group_id,
         pack_index=claim.pack_index,
@@ -243,11 +247,12 @@ def _context(claim: PackClaim) -> PackContext:
 async def _close(
     transactions: Transactions, claim: PackClaim, path: str, written: StoredFile
 ) -> PackOutcome:
-    async with transactions.call(claim.brand_id) as call:
-        connection = call.connection
-        held = await connection.fetchval(_LOCK_ITEM, call.brand_id, claim.pack_id, claim.epoch)
+    identity = transactions.caller.identity(claim.brand_id)
+    async with transactions.database.transaction(identity) as connection:
+        held = await connection.fetchrow(_LOCK_ITEM, claim.brand_id, claim.pack_id, claim.epoch)
         if held is None:
             return claim.outcome("lost", "LEASE_LOST")
+        call = await transactions.call_on(connection, claim.brand_id, held["now"])
         if await connection.fetchval(_LOCK_BATCH, call.brand_id, claim.pack_id) == "voided":
             await _fail(call, claim.pack_id, claim.epoch, "BATCH_VOIDED")
             return claim.outcome("failed", "BATCH_VOIDED")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -17,7 +16,7 @@ from mintage.db.queries import query
 from mintage.operations.call import Call
 from mintage.operations.resolver_urls import brand_base_url, resolver_url
 from mintage.packs.rows import UnitRow
-from mintage.rules.lifecycle import ActivationMode, unit_status
+from mintage.rules.lifecycle import ActivationMode, IdentityMode, UnitStatus, unit_status
 from mintage.rules.unit_ids import unit_id_bounds
 
 _OF_SLICE: Final = query("unit_row", "of_slice")
@@ -36,6 +35,7 @@ class BatchFacts:
     unit_id_low: UUID
     requested_quantity: int
     gtin14: str | None
+    identity_mode: IdentityMode
     activation_mode: ActivationMode
     is_voided: bool
 
@@ -62,7 +62,7 @@ async def read_unit_rows(
         batch.unit_id_low, batch.requested_quantity, first_unit_no, unit_count
     )
     base_url = await brand_base_url(call)
-    lots = await _read_lots(call, batch.mint_batch_id)
+    lots = await read_lots(call, batch)
     records = await call.connection.fetch(_OF_SLICE, call.brand_id, batch.mint_batch_id, low, high)
     if [record[1] for record in records] != [*range(first_unit_no, first_unit_no + unit_count)]:
         raise SliceIncomplete(f"{len(records)} units found where {unit_count} are due")
@@ -75,8 +75,24 @@ async def read_unit_rows(
     return rows
 
 
-async def _read_lots(call: Call, mint_batch_id: UUID) -> list[Lot]:
-    records = await call.connection.fetch(_LOTS, call.brand_id, mint_batch_id)
+def status_of(
+    batch: BatchFacts, lot: Lot | None, *, is_revoked: bool = False, is_activated: bool = False
+) -> UnitStatus:
+    """The status of a unit of `batch`; of one that was never touched unless told otherwise."""
+    return unit_status(
+        batch_is_voided=batch.is_voided,
+        activation_mode=batch.activation_mode,
+        lot_is_activated=lot is not None and lot.is_activated,
+        is_revoked=is_revoked,
+        is_activated=is_activated,
+    )
+
+
+async def read_lots(call: Call, batch: BatchFacts) -> list[Lot]:
+    """The lots of a batch in the order of their units; none in serial mode."""
+    if batch.identity_mode == "serial":
+        return []
+    records = await call.connection.fetch(_LOTS, call.brand_id, batch.mint_batch_id)
     lots = [
         Lot(
             lot_id=record["id"],
@@ -104,14 +120,8 @@ def _rows(
     batch: BatchFacts, base_url: str, lot: Lot | None, records: Sequence[asyncpg.Record]
 ) -> Iterator[UnitRow]:
     lot_code, lot_id = (lot.lot_code, lot.lot_id) if lot is not None else (None, None)
-    status = partial(
-        unit_status,
-        batch_is_voided=batch.is_voided,
-        activation_mode=batch.activation_mode,
-        lot_is_activated=lot is not None and lot.is_activated,
-    )
     # Few units are touched: the status of all others is worked out once.
-    untouched = status(is_revoked=False, is_activated=False)
+    untouched = status_of(batch, lot)
     for unit_id, unit_no, serial_number, created_at, activated_at, revoked_at in records:
         url = resolver_url(base_url, batch.gtin14, unit_id, serial_number, lot_code, lot_id)
         is_untouched = activated_at is None and revoked_at is None
@@ -123,7 +133,9 @@ def _rows(
             batch.gtin14,
             untouched
             if is_untouched
-            else status(is_revoked=revoked_at is not None, is_activated=activated_at is not None),
+            else status_of(
+                batch, lot, is_revoked=revoked_at is not None, is_activated=activated_at is not None
+            ),
             created_at,
             lot_code,
         )

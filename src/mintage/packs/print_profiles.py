@@ -15,7 +15,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Quoting = Literal["all", "minimal"]
-Encoding = Literal["utf-8", "utf-8-sig", "utf-16"]
+Encoding = Literal["utf-8", "utf-8-sig"]
 LineEnd = Literal["\n", "\r\n"]
 
 

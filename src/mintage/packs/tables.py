@@ -27,16 +27,22 @@ def table(
     Fields are never altered: quotes in them are doubled (RFC 4180).
     """
     form = profile or PLAIN
-    encode = codecs.getincrementalencoder(form.encoding)().encode
+    return encoded(form, itertools.chain([header(columns, form)], _lines(rows, form)))
+
+
+def header(columns: Sequence[str], form: PrintProfile) -> str:
+    """The header line as `form` names the columns; nothing where it wants none."""
+    if not form.has_header:
+        return ""
     field = _field_writer(form)
-    if form.has_header:
-        yield encode(
-            form.delimiter.join(field(form.header_of(name)) for name in columns) + form.line_end
-        )
-    iterator = iter(rows)
-    while chunk := list(itertools.islice(iterator, _LINES_A_CHUNK)):
-        lines = (form.delimiter.join(map(field, row)) + form.line_end for row in chunk)
-        yield encode("".join(lines))
+    return form.delimiter.join(field(form.header_of(name)) for name in columns) + form.line_end
+
+
+def encoded(form: PrintProfile, texts: Iterable[str]) -> Iterator[bytes]:
+    """`texts` one after another in the encoding of `form`, its mark at the very beginning."""
+    encode = codecs.getincrementalencoder(form.encoding)().encode
+    for text in texts:
+        yield encode(text)
 
 
 def guarded(text: str) -> str:
@@ -49,6 +55,13 @@ def guarded(text: str) -> str:
 def utc_text(moment: datetime) -> str:
     """`moment` as the API writes times (SPEC §2): UTC with microseconds and a Z."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+
+
+def _lines(rows: Iterable[Sequence[str]], form: PrintProfile) -> Iterator[str]:
+    field = _field_writer(form)
+    iterator = iter(rows)
+    while chunk := list(itertools.islice(iterator, _LINES_A_CHUNK)):
+        yield "".join(form.delimiter.join(map(field, row)) + form.line_end for row in chunk)
 
 
 def _field_writer(form: PrintProfile) -> Callable[[str], str]:

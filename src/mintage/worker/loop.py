@@ -1,7 +1,8 @@
 """The worker: lanes that run queued work a step at a time, woken by NOTIFY, polling as a fallback.
 
-A lane runs one step after another while there is work, then waits. An orderly stop lets the step under way
-finish. Not here: what a step does (`operations`), and what is done by the clock (`duties`).
+A lane runs one step after another while there is work, then waits; a lane may run several at once. An
+orderly stop lets the steps under way finish. Not here: what a step does (`operations`), and what is done
+by the clock (`duties`).
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class Lane:
 
     name: str
     step: Callable[[], Awaitable[bool]]
+    steps_at_once: int = 1
 
 
 class Worker:
@@ -51,13 +53,15 @@ class Worker:
         self._lanes = lanes
         self._duties = duties
         self._stopping = asyncio.Event()
-        self._wakes = {lane.name: asyncio.Event() for lane in lanes}
+        self._wakes: dict[str, list[asyncio.Event]] = {
+            lane.name: [asyncio.Event() for _ in range(lane.steps_at_once)] for lane in lanes
+        }
 
     def stop(self) -> None:
         """Begin an orderly stop: steps under way finish, none begins."""
         self._stopping.set()
-        for wake in self._wakes.values():
-            wake.set()
+        for lane in self._wakes:
+            self._wake(lane)
 
     async def run(self) -> None:
         """Work until stopped; returns when every lane has finished its step."""
@@ -65,15 +69,15 @@ class Worker:
         try:
             async with asyncio.TaskGroup() as group:
                 for lane in self._lanes:
-                    group.create_task(self._run_lane(lane))
+                    for wake in self._wakes[lane.name]:
+                        group.create_task(self._run_lane(lane, wake))
                 for duty in self._duties:
                     group.create_task(self._run_duty(duty))
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
 
-    async def _run_lane(self, lane: Lane) -> None:
-        wake = self._wakes[lane.name]
+    async def _run_lane(self, lane: Lane, wake: asyncio.Event) -> None:
         pause_s = 0.0
         while not self._stopping.is_set():
             wake.clear()
@@ -106,8 +110,8 @@ class Worker:
                         _log.info("a pooler passes no NOTIFY on, the queue is polled")
                         return
                     await connection.add_listener(CHANNEL, self._heard)
-                    for wake in self._wakes.values():
-                        wake.set()
+                    for lane in self._wakes:
+                        self._wake(lane)
                     while not connection.is_closed():
                         await asyncio.sleep(1)
                 finally:
@@ -121,8 +125,10 @@ class Worker:
                 await asyncio.sleep(PAUSE_S_MAX)
 
     def _heard(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
-        wake = self._wakes.get(str(payload))
-        if wake is not None:
+        self._wake(str(payload))
+
+    def _wake(self, lane: str) -> None:
+        for wake in self._wakes.get(lane, ()):
             wake.set()
 
     async def _wait(self, event: asyncio.Event, timeout_s: float) -> None:
@@ -147,7 +153,8 @@ def lanes_of(platform: Platform, store: PackStore) -> tuple[Lane, ...]:
         outcome = await process_payload_pack(platform.transactions(SYSTEM, "worker"), store)
         return outcome.result != "idle"
 
-    return Lane("mint_job", mint), Lane("payload_pack", pack)
+    packs_at_once = platform.limits.packs_at_once
+    return Lane("mint_job", mint), Lane("payload_pack", pack, packs_at_once)
 
 
 def _log_failure(what: str, error: Exception, **fields: object) -> None:

@@ -160,6 +160,7 @@ select
   brand.biz_location,
   brand.read_point,
   export_group.options,
+  export_group.status as group_status,
   pack.profile,
   pack.pack_count,
   pack.created_at
@@ -174,7 +175,7 @@ where pack.brand_id = $1
 
 -- name: lock_item
 -- role: mintage_service
-select attempts
+select clock_timestamp() as now
 from work_item
 where kind = 'payload_pack'
   and brand_id = $1
