@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -99,6 +100,17 @@ class PackStore:
         )
         while (listed := await _in_thread(lambda: next(stream, None))) is not None:
             yield [entry["path"] for entry in listed]
+
+    async def remove_unfinished(self, folder: str, age_s: float) -> int:
+        """Remove what writers that died left of their files under `folder`; how many there were.
+
+        Only what nobody has written to for `age_s` seconds, and only on the local disk: an object store has a
+        rule of its own for uploads that were never completed. Raises `StorageFailure`.
+        """
+        root = self._local_root
+        if root is None:
+            return 0
+        return await _in_thread(lambda: _remove_parts(root, folder, age_s))
 
     def _put(self, path: str, chunks: Iterable[bytes]) -> StoredFile:
         digest = hashlib.sha256()
@@ -210,6 +222,22 @@ async def _in_thread(work: Callable[[], _Result]) -> _Result:
         return await asyncio.to_thread(work)
     except (BaseError, OSError) as error:
         raise StorageFailure(f"the store failed: {type(error).__name__}") from error
+
+
+def _remove_parts(root: Path, folder: str, age_s: float) -> int:
+    with tempfile.TemporaryFile(dir=root) as now:
+        # The disk's own clock, which stamped the others: a worker's may be anything.
+        oldest_kept = os.fstat(now.fileno()).st_mtime - age_s
+    removed = 0
+    # The store writes to "name#number" and renames at the end.
+    for part in (root / folder).rglob("*#*"):
+        try:
+            if part.stat().st_mtime < oldest_kept:
+                part.unlink()
+                removed += 1
+        except FileNotFoundError:
+            continue
+    return removed
 
 
 def _flush(path: Path) -> None:

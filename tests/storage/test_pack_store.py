@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
 import threading
 from collections.abc import Iterator
@@ -174,3 +175,16 @@ def test_a_token_that_lacks_a_claim_is_refused(claim: str) -> None:
 @pytest.mark.parametrize("token", ["", ".", "..", "a.b.c", "é.ü.ß", "\0", "[" * 2000, "9" * 2000])
 def test_rubbish_is_no_token(token: str) -> None:
     assert read_permit(KEY, token) is None
+
+
+async def test_what_a_dead_writer_left_is_removed_once_it_is_old(
+    store: PackStore, tmp_path: Path
+) -> None:
+    await store.put("brand/group/0001-1.csv", [b"whole"])
+    for name in ("0001-2.csv#1", "0002-1.csv#1"):
+        next(tmp_path.rglob("0001-1.csv")).with_name(name).write_bytes(b"half")
+    (old,) = tmp_path.rglob("0001-2.csv#1")
+    os.utime(old, (0, 0))
+    assert await store.remove_unfinished("elsewhere", 3600) == 0
+    assert await store.remove_unfinished("brand", 3600) == 1
+    assert sorted(path.name for path in tmp_path.rglob("*.csv*")) == ["0001-1.csv", "0002-1.csv#1"]

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.exactly import assert_minted_exactly
 from tests.support.minting import (
     batch_of,
     broken_invariants,
@@ -96,36 +97,12 @@ async def _kill_and_restart(
         process.terminate()
         assert await process.wait() == 0
     for job in jobs:
-        await _assert_minted_exactly(world, job, quantity)
+        await assert_minted_exactly(world, job, quantity)
     units = await rows(world, "select count(*) n, count(distinct id) ids from mint_unit")
     assert units == [{"n": 3 * quantity, "ids": 3 * quantity}]
     serials = await value(world, "select count(distinct serial_number) from mint_unit")
     assert serials == 2 * quantity
     assert await broken_invariants(world) == {}
-
-
-async def _assert_minted_exactly(world: World, job: dict[str, Any], quantity: int) -> None:
-    assert (await batch_of(world, job))["status"] == "minted"
-    assert (await job_of(world, job))["status"] == "COMPLETED"
-    assert await item_of(world, job) is None
-    numbers = await value(
-        world,
-        "select array_agg(unit_no order by unit_no) from mint_unit where mint_batch_id = $1",
-        job["mint_batch_id"],
-    )
-    assert numbers == list(range(quantity))
-    events = await rows(
-        world,
-        "select event_type, payload from mint_event where mint_batch_id = $1 order by created_at, id",
-        job["mint_batch_id"],
-    )
-    chunks = [each["payload"] for each in events if each["event_type"] == "mint_units_created"]
-    assert sum(chunk["count"] for chunk in chunks) == quantity
-    ends = [chunk["last_unit_no"] + 1 for chunk in chunks]
-    assert [chunk["first_unit_no"] for chunk in chunks] == [0, *ends[:-1]]
-    assert ends[-1] == quantity
-    types = [each["event_type"] for each in events]
-    assert types.count("mint_job_started") == types.count("mint_job_completed") == 1
 
 
 async def test_killed_at_random_moments_a_worker_loses_and_doubles_nothing(
@@ -158,7 +135,7 @@ async def test_killed_between_its_copy_and_its_closing_a_worker_leaves_nothing(
         await holder.execute("commit")
     async with _working(dsn, 50) as process:
         await _until(world, OPEN, wanted=False)
-    await _assert_minted_exactly(world, submitted, 100)
+    await assert_minted_exactly(world, submitted, 100)
     assert len(await units_of(world, submitted)) == 100
     assert await broken_invariants(world) == {}
 
@@ -216,7 +193,7 @@ async def test_two_worker_processes_share_the_work(world: World, dsn: str) -> No
     async with _working(dsn, 100), _working(dsn, 100):
         await _until(world, OPEN, wanted=False)
     for job in jobs:
-        await _assert_minted_exactly(world, job, 2000)
+        await assert_minted_exactly(world, job, 2000)
         created = (await event_types_of(world, job)).count("mint_units_created")
         assert created == 20
     assert await broken_invariants(world) == {}

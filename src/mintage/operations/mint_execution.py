@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -22,6 +22,7 @@ from mintage.db import copy_buffers
 from mintage.db.connection import AWAY_ERRORS, Connection, DatabaseRole, Identity
 from mintage.db.queries import query
 from mintage.errors import not_found
+from mintage.operations import steps
 from mintage.operations.arguments import ProcessMintJobBatch
 from mintage.operations.call import Answer, Call, Transactions
 from mintage.operations.events import event_id, record_event
@@ -122,11 +123,13 @@ async def _claim(transactions: Transactions, job_id: UUID | None) -> Claim | Ans
     lease_s = transactions.limits.job_lease_s
     service = transactions.caller.identity(None)
     async with transactions.database.transaction(service, waits_for_disk=False) as connection:
+        steps.reached("mint_claim_begun")
         if job_id is None:
             item = await connection.fetchrow(_CLAIM, KIND, OWNER, lease_s)
         else:
             item = await connection.fetchrow(_CLAIM_ONE, KIND, job_id, OWNER, lease_s)
         if item is not None:
+            steps.reached("mint_leased")
             claimed = await _reserve(transactions, connection, item)
             if claimed is not None:
                 return claimed
@@ -165,6 +168,7 @@ async def _reserve(
             mint_job_id=job_id,
             mint_batch_id=row["mint_batch_id"],
         )
+    steps.reached("mint_reserved")
     return Claim(
         brand_id=brand_id,
         mint_job_id=job_id,
@@ -186,14 +190,17 @@ async def _work(transactions: Transactions, claim: Claim, batch_size: int) -> An
 
     While the server takes this chunk, the next one is built.
     """
+    steps.reached("mint_claimed")
     plan = claim.plan(batch_size)
     buffer = await _chunk_of(transactions, claim, plan)
+    steps.reached("mint_chunk_built")
     following = None if claim.has_brought_serials else plan.next(batch_size)
     building = asyncio.create_task(_build_ahead(transactions, following, claim.now))
     try:
         await _copy_and_close(transactions, claim, plan, buffer)
     finally:
         await building
+    steps.reached("mint_committed")
     minted = claim.minted_quantity + plan.count
     is_done = minted == claim.requested_quantity
     return {
@@ -214,17 +221,25 @@ async def _copy_and_close(
 ) -> None:
     minter = Identity(DatabaseRole.MINTER, claim.brand_id)
     async with transactions.database.transaction(minter) as connection:
+        steps.reached("mint_copy_begun")
         try:
             await connection.copy_to_table(
                 "mint_unit",
                 columns=copy_buffers.COLUMNS,
-                source=copy_buffers.pieces(buffer),
+                source=_pieces(buffer),
                 format="binary",
             )
         except asyncpg.UniqueViolationError:
             raise CycleFailed("SERIAL_COLLISION") from None
+        steps.reached("mint_copied")
         await connection.execute(transactions.caller.identity(claim.brand_id).statements())
         await _close(transactions, connection, claim, plan)
+
+
+async def _pieces(buffer: bytearray) -> AsyncIterator[bytes]:
+    async for piece in copy_buffers.pieces(buffer):
+        yield piece
+        steps.reached("mint_copy_under_way")
 
 
 async def _build_ahead(transactions: Transactions, plan: ChunkPlan | None, now: datetime) -> None:
@@ -264,8 +279,10 @@ async def _close(
         raise CycleFailed("LEASE_LOST")
     if not row["is_closed"]:
         raise CycleFailed("INTEGRITY_CHECK_FAILED")
+    steps.reached("mint_closed")
     if claim.minted_quantity + plan.count == claim.requested_quantity:
         await connection.execute(_REMOVE, KIND, claim.brand_id, claim.mint_job_id, claim.epoch)
+        steps.reached("mint_item_removed")
 
 
 async def _events(
@@ -312,6 +329,7 @@ async def _book_failure(transactions: Transactions, claim: Claim, error: Excepti
         )
         if attempts is None:
             return await _overtaken(call, claim)
+        steps.reached("mint_attempt_booked")
         if attempts < limits.attempts_max:
             await call.connection.execute(
                 _NOTE_ATTEMPT, claim.brand_id, claim.mint_job_id, attempts, code, call.now
@@ -321,6 +339,7 @@ async def _book_failure(transactions: Transactions, claim: Claim, error: Excepti
             return _failed_answer(status, attempts, code, done=False)
         await call.connection.execute(_REMOVE, KIND, claim.brand_id, claim.mint_job_id, claim.epoch)
         await _fail_job(call, claim.mint_job_id, code, attempts)
+        steps.reached("mint_job_failed")
         return _failed_answer("FAILED", attempts, code, done=True)
 
 

@@ -21,6 +21,7 @@ import asyncpg
 
 from mintage.db.connection import AWAY_ERRORS
 from mintage.db.queries import query
+from mintage.operations import steps
 from mintage.operations.call import SYSTEM, Call, Transactions
 from mintage.operations.csv_slices import CSV, csv_file, has_columns, read_unit_columns
 from mintage.operations.events import record_event
@@ -115,9 +116,11 @@ async def process_payload_pack(
     claim = await _claim(transactions, pack_ref)
     if isinstance(claim, PackOutcome):
         return claim
+    steps.reached("pack_claimed")
     path = file_path(claim)
     try:
-        written = await store.put(path, await _chunks(transactions, claim))
+        written = await store.put(path, _told(await _chunks(transactions, claim)))
+        steps.reached("pack_written")
         outcome = await _close(transactions, claim, path, written)
     except AWAY_ERRORS:
         # The close may have been committed all the same: the file stays, for the sweep to judge.
@@ -128,7 +131,10 @@ async def process_payload_pack(
         raise
     except Exception as error:  # noqa: BLE001 - booked as an attempt and logged, never lost
         outcome = await _book_failure(transactions, claim, error)
-    if outcome.result != "completed":
+    if outcome.result == "completed":
+        steps.reached("pack_committed")
+    else:
+        steps.reached("pack_failure_committed")
         await _remove_file(store, path)
     return outcome
 
@@ -145,12 +151,14 @@ async def _claim(transactions: Transactions, pack_ref: UUID | None) -> PackClaim
     lease_s = transactions.limits.pack_lease_s
     # Waits for the disk, unlike a job's claim: an epoch that a crash forgets would name a file twice.
     async with transactions.database.transaction(transactions.caller.identity(None)) as connection:
+        steps.reached("pack_claim_begun")
         if pack_ref is None:
             item = await connection.fetchrow(_CLAIM, KIND, OWNER, lease_s)
         else:
             item = await connection.fetchrow(_CLAIM_ONE, KIND, pack_ref, OWNER, lease_s)
         if item is None:
             return PackOutcome("idle")
+        steps.reached("pack_leased")
         brand_id: UUID = item["brand_id"]
         await connection.execute(transactions.caller.identity(brand_id).statements())
         call = await transactions.call_on(connection, brand_id, item["now"])
@@ -176,6 +184,7 @@ async def _start(call: Call, item: asyncpg.Record) -> PackClaim | PackOutcome:
         return await _take_off(call, pack_id, epoch)
     if batch["group_status"] == "pending":
         await call.connection.execute(_START_GROUP, call.brand_id, pack["export_group_id"])
+    steps.reached("pack_started")
     return PackClaim(
         brand_id=call.brand_id,
         pack_id=pack_id,
@@ -217,6 +226,13 @@ async def _chunks(transactions: Transactions, claim: PackClaim) -> Iterator[byte
         return pack_format.write(context, await read_unit_rows(call, *part))
 
 
+def _told(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    steps.reached("pack_rows_read")
+    for chunk in chunks:
+        yield chunk
+        steps.reached("pack_file_under_way")
+
+
 def _context(claim: PackClaim) -> PackContext:
     facts = claim.facts
     return PackContext(
@@ -253,6 +269,7 @@ async def _close(
         if held is None:
             return claim.outcome("lost", "LEASE_LOST")
         call = await transactions.call_on(connection, claim.brand_id, held["now"])
+        steps.reached("pack_item_locked")
         if await connection.fetchval(_LOCK_BATCH, call.brand_id, claim.pack_id) == "voided":
             await _fail(call, claim.pack_id, claim.epoch, "BATCH_VOIDED")
             return claim.outcome("failed", "BATCH_VOIDED")
@@ -279,7 +296,9 @@ async def _close(
                 "sha256": written.sha256,
             },
         )
+        steps.reached("pack_completed")
         await _finish_group(call, pack)
+        steps.reached("pack_group_finished")
     return claim.outcome("completed")
 
 
@@ -350,6 +369,7 @@ async def _book_failure(
         )
         if attempts is None:
             return claim.outcome("lost", "LEASE_LOST")
+        steps.reached("pack_attempt_booked")
         _log.error(
             "a pack could not be written",
             payload_pack_id=str(claim.pack_id),
@@ -359,6 +379,7 @@ async def _book_failure(
         )
         if attempts >= limits.attempts_max:
             await _fail(call, claim.pack_id, claim.epoch, error)
+            steps.reached("pack_failed")
             return claim.outcome("failed", error)
         await call.connection.execute(_PUT_PACK_BACK, claim.brand_id, claim.pack_id)
     return claim.outcome("retried", error)

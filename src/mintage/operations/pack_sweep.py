@@ -1,8 +1,9 @@
 """A duty: remove the files that lost workers left behind (SPEC §7).
 
 Safe at any time and any number of times: a file is kept if a completed pack states it, or if a lease
-is open whose epoch is in its path; no other file can ever be stated. Paths that this platform does not
-write, and folders of brands that this database does not know, are left alone.
+is open whose epoch is in its path; no other file can ever be stated. A file that is half written is kept for
+a day after its last byte. Paths that this platform does not write, and folders of brands that this database
+does not know, are left alone.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ _OURS: Final = re.compile(
     r"[0-9a-f-]{36}/(?P<group>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/"
     r"(?P<index>[0-9]{4,9})-(?P<epoch>[0-9]{1,18})\.[a-z0-9]{1,8}"
 )
+UNFINISHED_KEPT_S: Final = 86400.0
 _log = logger("operations")
 
 
@@ -37,6 +39,7 @@ async def sweep_orphans(transactions: Transactions, store: PackStore) -> int:
             for path in await _orphans(transactions, brand_id, paths):
                 await store.delete(path)
                 removed += 1
+        removed += await store.remove_unfinished(str(brand_id), UNFINISHED_KEPT_S)
     if removed:
         _log.info("files of no pack were removed", count=removed)
     return removed
