@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test test-long check sweep bench lock clean
+.PHONY: setup demo test test-long test-tools check sweep bench lock clean
 
 setup: $(STAMP)
 
@@ -23,6 +23,10 @@ test: setup check
 
 test-long: setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m long
+
+# What tests put into a browser, from the npm registry, by hash. Without it (or Chromium) they are skipped.
+test-tools:
+	npm ci --prefix tests/browser --ignore-scripts --no-audit --no-fund --loglevel=error
 
 # The whole of what the contract's tests try a part of; takes an hour. SWEEP_PATH, SWEEP_SEED choose.
 sweep: setup

@@ -39,6 +39,14 @@ _TEMPLATES: Final = Environment(
 _TEMPLATES.globals["style"] = Markup(_STYLE)  # noqa: S704
 
 
+def _host_of(href: str) -> str:
+    """The host that a link leads to, as people read it: without port and `www.`"""
+    return (urlsplit(href).hostname or "").removeprefix("www.")
+
+
+_TEMPLATES.filters["host_of"] = _host_of
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """HTML, its language, and the Content-Security-Policy that fits it."""
@@ -92,6 +100,7 @@ def message_page(
     html = _TEMPLATES.get_template("message.html").render(
         language=language,
         brand_name=brand_name,
+        name=name,
         message=TEXTS[language].messages[name],
         detail=detail,
     )

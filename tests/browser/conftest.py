@@ -1,0 +1,5 @@
+"""Fixtures of the browser tests: the resolver's desk."""
+
+from tests.resolver.conftest import desk
+
+__all__ = ["desk"]
