@@ -28,6 +28,7 @@ from mintage.db.connection import open_database
 from mintage.db.dsn import read_dsn
 from mintage.db.migrate import migrate, require_current_schema
 from mintage.operations.countries import open_countries
+from mintage.packs.workshop import Workshop
 from mintage.perform import Platform
 from mintage.resolver.app import Resolver, build_resolver
 from mintage.resolver.paths import RESOLVER_PREFIXES
@@ -131,13 +132,16 @@ def _make_private(folder: Path) -> None:
 async def run_worker(runtime: Runtime) -> AsyncIterator[Worker]:
     """A worker in this process; at the end it finishes the steps under way."""
     platform, store = runtime.platform, runtime.store
-    worker = Worker(platform, runtime.direct_dsn, lanes_of(platform, store), duties_of(store))
+    workshop = Workshop(platform.limits.packs_at_once, platform.limits.pack_lease_s)
+    lanes = lanes_of(platform, store, workshop)
+    worker = Worker(platform, runtime.direct_dsn, lanes, duties_of(store))
     task = asyncio.create_task(worker.run())
     try:
         yield worker
     finally:
         worker.stop()
         await task
+        await workshop.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,16 @@ class PackStore:
         """Write `chunks` to `path`, all or nothing, and make it last. Raises `StorageFailure`."""
         return await _in_thread(lambda: self._put(path, chunks))
 
+    async def put_file(self, path: str, file: Path) -> StoredFile:
+        """The same with the bytes of a local file, a part at a time. Raises `StorageFailure`."""
+
+        def parts() -> Iterator[bytes]:
+            with file.open("rb") as opened:
+                while part := opened.read(READ_BYTES):
+                    yield part
+
+        return await self.put(path, parts())
+
     async def get(self, path: str, start: int, stop: int) -> AsyncIterator[bytes]:
         """The bytes `start` … `stop` − 1, a part at a time; each part is a read of its own.
 

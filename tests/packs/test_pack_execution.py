@@ -257,7 +257,7 @@ async def test_the_third_failure_fails_the_pack_and_the_group_ends_with_its_last
         raise RuntimeError("no ink")
 
     with monkeypatch.context() as patch:
-        patch.setattr(pack_execution, "_chunks", broken)
+        patch.setattr(pack_execution, "_read_columns", broken)
         outcomes = [await desk.process(first["id"]) for _ in range(3)]
     assert [outcome.result for outcome in outcomes] == ["retried", "retried", "failed"]
     assert {outcome.error for outcome in outcomes} == {"INTERNAL"}
@@ -430,8 +430,8 @@ async def _killed_between_write_and_close(desk: Desk) -> None:
     """A worker that claims a pack, writes its file and is never heard of again."""
     claim = await pack_execution._claim(desk.transactions, None)
     assert isinstance(claim, pack_execution.PackClaim)
-    chunks = await pack_execution._chunks(desk.transactions, claim)
-    await desk.store.put(pack_execution.file_path(claim), chunks)
+    columns = await pack_execution._read_columns(desk.transactions, claim)
+    await pack_execution._write(claim, columns, desk.store, None)
 
 
 async def _group_status(desk: Desk, group: dict[str, Any]) -> str:

@@ -105,10 +105,6 @@ OTHERS: dict[str, tuple[set[str], Values]] = {
         {"mint_unit_pkey", "unit_state_pkey"},
         lambda f: (f.brand_id, f.batch_id, *f.slice_of_batch(0, 1000)),
     ),
-    "unit_row.columns_of_slice": (
-        {"mint_unit_pkey", "unit_state_pkey"},
-        lambda f: (f.brand_id, f.batch_id, *f.slice_of_batch(0, 1000)),
-    ),
     "unit_revocation.find": (
         {"mint_unit_pkey", "mint_batch_pkey"},
         lambda f: (f.brand_id, [f.unit_id]),

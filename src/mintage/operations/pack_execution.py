@@ -14,6 +14,8 @@ import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final, Literal
 from uuid import UUID
 
@@ -23,15 +25,17 @@ from mintage.db.connection import AWAY_ERRORS
 from mintage.db.queries import query
 from mintage.operations import steps
 from mintage.operations.call import SYSTEM, Call, Transactions
-from mintage.operations.csv_slices import CSV, csv_file, has_columns, read_unit_columns
 from mintage.operations.events import record_event
 from mintage.operations.exports import KIND
 from mintage.operations.pack_choice import read_options
 from mintage.operations.tallies import Delta, add_deltas
-from mintage.operations.unit_rows import BatchFacts, SliceIncomplete, read_unit_rows
-from mintage.packs.context import PackContext
+from mintage.operations.unit_rows import BatchFacts, SliceIncomplete, read_unit_columns
+from mintage.packs.columns import UnitColumns
+from mintage.packs.context import PackContext, PackUnreadable
 from mintage.packs.formats import FORMATS
+from mintage.packs.making import make_file, pack_chunks
 from mintage.packs.print_profiles import PROFILES
+from mintage.packs.workshop import Workshop
 from mintage.storage import PackStore, StorageFailure, StoredFile
 from mintage.telemetry import logger
 
@@ -39,6 +43,7 @@ PackResult = Literal["idle", "completed", "retried", "failed", "lost"]
 PackError = Literal[
     "BATCH_VOIDED", "LEASE_LOST", "INTEGRITY_CHECK_FAILED", "STORAGE_FAILED", "INTERNAL"
 ]
+DRAFTS_PREFIX: Final = "mintage-pack-"
 OWNER: Final = f"{socket.gethostname()}:{os.getpid()}"
 _CLAIM: Final = query("work_item", "claim")
 _CLAIM_ONE: Final = query("work_item", "claim_one")
@@ -105,11 +110,16 @@ class PackClaim:
 
 
 async def process_payload_pack(
-    transactions: Transactions, store: PackStore, pack_ref: UUID | None = None
+    transactions: Transactions,
+    store: PackStore,
+    pack_ref: UUID | None = None,
+    *,
+    workshop: Workshop | None = None,
 ) -> PackOutcome:
     """Write the pack whose turn it is, or the one of id `pack_ref`, if nobody else holds it.
 
-    Events are the system's, whoever calls. Raises what the driver raises when the database is away;
+    What computes for long is made in the processes of `workshop`, without one in a thread. Events are the
+    system's, whoever calls. Raises what the driver raises when the database is away;
     that counts as no attempt.
     """
     transactions = transactions.for_caller(SYSTEM)
@@ -119,7 +129,8 @@ async def process_payload_pack(
     steps.reached("pack_claimed")
     path = file_path(claim)
     try:
-        written = await store.put(path, _told(await _chunks(transactions, claim)))
+        columns = await _read_columns(transactions, claim)
+        written = await _write(claim, columns, store, workshop)
         steps.reached("pack_written")
         outcome = await _close(transactions, claim, path, written)
     except AWAY_ERRORS:
@@ -214,16 +225,28 @@ async def _take_off(call: Call, pack_id: UUID, epoch: int) -> PackOutcome:
     return PackOutcome("failed", call.brand_id, pack_id, "INTERNAL")
 
 
-async def _chunks(transactions: Transactions, claim: PackClaim) -> Iterator[bytes]:
-    """The file's bytes, made while they are taken."""
-    pack_format, context = FORMATS[claim.format_name], _context(claim)
-    part = (claim.batch, claim.first_unit_no, claim.unit_count)
+async def _read_columns(transactions: Transactions, claim: PackClaim) -> list[UnitColumns]:
     identity = transactions.caller.identity(claim.brand_id)
     async with transactions.database.transaction(identity, read_only=True) as connection:
-        call = await transactions.call_on(connection, claim.brand_id, context.generated_at)
-        if pack_format.name == CSV and has_columns(context.profile):
-            return csv_file(await read_unit_columns(call, *part), context.profile)
-        return pack_format.write(context, await read_unit_rows(call, *part))
+        call = await transactions.call_on(connection, claim.brand_id, claim.facts.created_at)
+        return await read_unit_columns(call, claim.batch, claim.first_unit_no, claim.unit_count)
+
+
+async def _write(
+    claim: PackClaim, columns: list[UnitColumns], store: PackStore, workshop: Workshop | None
+) -> StoredFile:
+    """Write the file to its path in the store; what computes for long is made elsewhere first."""
+    name, context, path = claim.format_name, _context(claim), file_path(claim)
+    pack_format = FORMATS[name]
+    if not pack_format.is_heavy and pack_format.verify is None:
+        return await store.put(path, _told(pack_chunks(name, context, columns)))
+    with TemporaryDirectory(prefix=DRAFTS_PREFIX) as folder:
+        draft = Path(folder, "pack")
+        if workshop is None:
+            await asyncio.to_thread(make_file, name, context, columns, draft)
+        else:
+            await workshop.make(name, context, columns, draft)
+        return await store.put_file(path, draft)
 
 
 def _told(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -387,7 +410,7 @@ async def _book_failure(
 
 def _code_of(failure: Exception) -> PackError:
     match failure:
-        case SliceIncomplete():
+        case SliceIncomplete() | PackUnreadable():
             return "INTEGRITY_CHECK_FAILED"
         case StorageFailure():
             return "STORAGE_FAILED"

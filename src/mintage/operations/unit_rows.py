@@ -1,26 +1,30 @@
-"""The units of one slice of a batch as rows for a pack: read in one query, status and URL decided here.
+"""The units of one slice of a batch for a pack: read by columns, status and URL decided here.
 
 Not here: `list_mint_units` (`mint_units`), which pages and filters; what a file looks like (`packs`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 import asyncpg
+import numpy as np
+from numpy.typing import NDArray
 
 from mintage.db.queries import query
 from mintage.operations.call import Call
 from mintage.operations.resolver_urls import brand_base_url, resolver_url
-from mintage.packs.rows import UnitRow
+from mintage.packs.columns import UnitColumns, UrlEnd
 from mintage.rules.lifecycle import ActivationMode, IdentityMode, UnitStatus, unit_status
 from mintage.rules.unit_ids import unit_id_bounds
 
 _OF_SLICE: Final = query("unit_row", "of_slice")
 _LOTS: Final = query("mint_batch", "lots")
+_ANY_ID: Final = UUID(int=0)
+# PostgreSQL's binary form of an integer array: a head of 20 octets, then length and value of each.
+_ARRAY_HEAD_OCTETS: Final = 20
 
 
 class SliceIncomplete(Exception):
@@ -51,44 +55,50 @@ class Lot:
     is_activated: bool
 
 
-async def read_unit_rows(
+async def read_unit_columns(
     call: Call, batch: BatchFacts, first_unit_no: int, unit_count: int
-) -> list[UnitRow]:
+) -> list[UnitColumns]:
     """Units `first_unit_no` … `first_unit_no + unit_count − 1` of `batch`, in that order.
 
     Raises `SliceIncomplete` unless each of them is there exactly once.
     """
-    low, high = unit_id_bounds(
-        batch.unit_id_low, batch.requested_quantity, first_unit_no, unit_count
-    )
     base_url = await brand_base_url(call)
-    lots = await read_lots(call, batch)
-    records = await call.connection.fetch(_OF_SLICE, call.brand_id, batch.mint_batch_id, low, high)
-    if [record[1] for record in records] != [*range(first_unit_no, first_unit_no + unit_count)]:
-        raise SliceIncomplete(f"{len(records)} units found where {unit_count} are due")
-    rows: list[UnitRow] = []
+    lots = await _read_lots(call, batch)
+    end = first_unit_no + unit_count
+    columns: list[UnitColumns] = []
+    numbers: list[NDArray[np.int32]] = []
     parts: list[Lot | None] = [*lots] or [None]
     for lot in parts:
-        rows += _rows(batch, base_url, lot, _part_of(records, first_unit_no, lot))
-    if len(rows) != unit_count:
-        raise SliceIncomplete(f"lots hold {len(rows)} units where {unit_count} are due")
-    return rows
+        start, stop = first_unit_no, end
+        if lot is not None:
+            start = max(start, lot.first_unit_no)
+            stop = min(stop, lot.first_unit_no + lot.quantity)
+        if start >= stop:
+            continue
+        bounds = unit_id_bounds(batch.unit_id_low, batch.requested_quantity, start, stop - start)
+        records = await call.connection.fetch(
+            _OF_SLICE, call.brand_id, batch.mint_batch_id, *bounds
+        )
+        for record in sorted(records, key=lambda each: each["first_unit_no"]):
+            numbers.append(_integers(record["unit_nos"]))
+            columns.append(_part(batch, base_url, lot, record))
+    found = np.concatenate(numbers) if numbers else np.empty(0, np.int32)
+    if not np.array_equal(found, np.arange(first_unit_no, end)):
+        raise SliceIncomplete(f"{len(found)} units found where {unit_count} are due")
+    return columns
 
 
-def status_of(
-    batch: BatchFacts, lot: Lot | None, *, is_revoked: bool = False, is_activated: bool = False
-) -> UnitStatus:
-    """The status of a unit of `batch`; of one that was never touched unless told otherwise."""
+def _untouched_status(batch: BatchFacts, lot: Lot | None) -> UnitStatus:
     return unit_status(
         batch_is_voided=batch.is_voided,
         activation_mode=batch.activation_mode,
         lot_is_activated=lot is not None and lot.is_activated,
-        is_revoked=is_revoked,
-        is_activated=is_activated,
+        is_revoked=False,
+        is_activated=False,
     )
 
 
-async def read_lots(call: Call, batch: BatchFacts) -> list[Lot]:
+async def _read_lots(call: Call, batch: BatchFacts) -> list[Lot]:
     """The lots of a batch in the order of their units; none in serial mode."""
     if batch.identity_mode == "serial":
         return []
@@ -106,36 +116,36 @@ async def read_lots(call: Call, batch: BatchFacts) -> list[Lot]:
     return sorted(lots, key=lambda lot: lot.first_unit_no)
 
 
-def _part_of(
-    records: Sequence[asyncpg.Record], first_unit_no: int, lot: Lot | None
-) -> Sequence[asyncpg.Record]:
-    """The records of one lot; all of them where there are no lots."""
-    if lot is None:
-        return records
-    start = lot.first_unit_no - first_unit_no
-    return records[max(start, 0) : max(start + lot.quantity, 0)]
+def _part(batch: BatchFacts, base_url: str, lot: Lot | None, record: asyncpg.Record) -> UnitColumns:
+    first = record["first_unit_no"]
+    url_start, url_ends_in = _url(batch, base_url, lot)
+    return UnitColumns(
+        first_unit_no=first,
+        count=len(record["ids"]) // 16,
+        ids=record["ids"],
+        serials=record["serials"],
+        activated=frozenset(number - first for number in record["activated"] or ()),
+        revoked=frozenset(number - first for number in record["revoked"] or ()),
+        untouched_status=_untouched_status(batch, lot),
+        url_start=url_start,
+        url_ends_in=url_ends_in,
+        gtin=batch.gtin14,
+        lot_code=lot.lot_code if lot is not None else None,
+        created_at=record["created_at"],
+    )
 
 
-def _rows(
-    batch: BatchFacts, base_url: str, lot: Lot | None, records: Sequence[asyncpg.Record]
-) -> Iterator[UnitRow]:
-    lot_code, lot_id = (lot.lot_code, lot.lot_id) if lot is not None else (None, None)
-    # Few units are touched: the status of all others is worked out once.
-    untouched = status_of(batch, lot)
-    for unit_id, unit_no, serial_number, created_at, activated_at, revoked_at in records:
-        url = resolver_url(base_url, batch.gtin14, unit_id, serial_number, lot_code, lot_id)
-        is_untouched = activated_at is None and revoked_at is None
-        yield UnitRow(
-            unit_id,
-            unit_no,
-            url,
-            serial_number,
-            batch.gtin14,
-            untouched
-            if is_untouched
-            else status_of(
-                batch, lot, is_revoked=revoked_at is not None, is_activated=activated_at is not None
-            ),
-            created_at,
-            lot_code,
-        )
+def _url(batch: BatchFacts, base_url: str, lot: Lot | None) -> tuple[str, UrlEnd]:
+    """The URL up to its last segment, and what that is."""
+    if lot is not None:
+        url = resolver_url(base_url, batch.gtin14, _ANY_ID, None, lot.lot_code, lot.lot_id)
+        return url, "nothing"
+    url = resolver_url(base_url, batch.gtin14, _ANY_ID, "0", None, None)
+    if batch.gtin14 is None:
+        return url.removesuffix(str(_ANY_ID)), "id"
+    return url.removesuffix("0"), "serial"
+
+
+def _integers(array: bytes) -> NDArray[np.int32]:
+    pairs = np.frombuffer(array, ">i4", offset=_ARRAY_HEAD_OCTETS)
+    return pairs[1::2].astype(np.int32)

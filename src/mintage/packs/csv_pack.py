@@ -20,10 +20,11 @@ COLUMNS: Final = ("unit_id", "resolver_url", "serial_number", "gtin", "status", 
 
 def write_csv(context: PackContext, rows: Iterable[UnitRow]) -> Iterator[bytes]:
     """The file of `rows`, in chunks of some 300 KB: the header first, then a line per unit."""
-    return table(COLUMNS, _fields(rows), context.profile)
+    return table(COLUMNS, fields_of(rows), context.profile)
 
 
-def _fields(rows: Iterable[UnitRow]) -> Iterator[tuple[str, ...]]:
+def fields_of(rows: Iterable[UnitRow]) -> Iterator[tuple[str, ...]]:
+    """The values of each row in the order of `COLUMNS`."""
     # Units of one cycle have one time, so it is written out once for all of them.
     moment: datetime | None = None
     created_at = ""

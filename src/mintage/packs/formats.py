@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from mintage.packs.columns import UnitColumns
 from mintage.packs.context import PackContext, PackOptions, PackRefusal, PackSubject
+from mintage.packs.csv_columns import write_csv_columns
 from mintage.packs.csv_pack import write_csv
 from mintage.packs.epcis import EpcisOptions, refuse_epcis, write_epcis
 from mintage.packs.nfc import NfcOptions, refuse_nfc, wants_url_length, write_nfc
@@ -31,6 +33,8 @@ Writer = Callable[[PackContext, Iterable[UnitRow]], Iterator[bytes]]
 """Rows in unit order in, the file's bytes in order out; holds no more than a slice's worth of them.
 
 The same context and rows give the same bytes: no clock, no randomness."""
+ColumnWriter = Callable[[PackContext, list[UnitColumns]], Iterator[bytes]]
+"""The same bytes from columns, for a format that is written faster so."""
 Verifier = Callable[[PackContext, Sequence[UnitRow], Path], None]
 """Reads a written file back, a sample of it, before the pack is closed. Raises `PackUnreadable`."""
 Refuser = Callable[[PackSubject], Sequence[PackRefusal]]
@@ -51,6 +55,7 @@ class PackFormat:
     file_extension: str
     media_type: str
     write: Writer
+    write_columns: ColumnWriter | None = None
     identity_modes: frozenset[IdentityMode] = frozenset(IDENTITY_MODES)
     options_model: type[PackOptions] = PackOptions
     uses_profiles: bool = False
@@ -66,6 +71,7 @@ _ROWS: Final = (
         file_extension="csv",
         media_type="text/csv; charset=utf-8",
         write=write_csv,
+        write_columns=write_csv_columns,
         uses_profiles=True,
     ),
     PackFormat(

@@ -27,7 +27,7 @@ def table(
     Fields are never altered: quotes in them are doubled (RFC 4180).
     """
     form = profile or PLAIN
-    return encoded(form, itertools.chain([header(columns, form)], _lines(rows, form)))
+    return encoded(form, itertools.chain([header(columns, form)], lines_of(rows, form)))
 
 
 def header(columns: Sequence[str], form: PrintProfile) -> str:
@@ -45,6 +45,14 @@ def encoded(form: PrintProfile, texts: Iterable[str]) -> Iterator[bytes]:
         yield encode(text)
 
 
+def lines_of(rows: Iterable[Sequence[str]], form: PrintProfile) -> Iterator[str]:
+    """A line per row in the form that is asked for, 2,000 lines at a time."""
+    field = _field_writer(form)
+    iterator = iter(rows)
+    while chunk := list(itertools.islice(iterator, _LINES_A_CHUNK)):
+        yield "".join(form.delimiter.join(map(field, row)) + form.line_end for row in chunk)
+
+
 def guarded(text: str) -> str:
     """Free text that no spreadsheet takes for a formula: an apostrophe before what begins like one
     (SECURITY, CSV injection). Serials, lot codes and URLs need none, and get none.
@@ -55,13 +63,6 @@ def guarded(text: str) -> str:
 def utc_text(moment: datetime) -> str:
     """`moment` as the API writes times (SPEC §2): UTC with microseconds and a Z."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
-
-
-def _lines(rows: Iterable[Sequence[str]], form: PrintProfile) -> Iterator[str]:
-    field = _field_writer(form)
-    iterator = iter(rows)
-    while chunk := list(itertools.islice(iterator, _LINES_A_CHUNK)):
-        yield "".join(form.delimiter.join(map(field, row)) + form.line_end for row in chunk)
 
 
 def _field_writer(form: PrintProfile) -> Callable[[str], str]:

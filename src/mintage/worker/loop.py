@@ -18,6 +18,7 @@ from mintage.db.connect import AWAY_ERRORS, Servers, is_pooled
 from mintage.errors import UNAVAILABLE, MintageError
 from mintage.operations.call import SYSTEM, Transactions
 from mintage.operations.pack_execution import process_payload_pack
+from mintage.packs.workshop import Workshop
 from mintage.perform import Platform, perform
 from mintage.rpcs import RPCS
 from mintage.storage import PackStore
@@ -142,7 +143,9 @@ class Worker:
         return self._platform.transactions(SYSTEM, "duty")
 
 
-def lanes_of(platform: Platform, store: PackStore) -> tuple[Lane, ...]:
+def lanes_of(
+    platform: Platform, store: PackStore, workshop: Workshop | None = None
+) -> tuple[Lane, ...]:
     """The lanes of a worker process: minting and packing."""
 
     async def mint() -> bool:
@@ -150,7 +153,8 @@ def lanes_of(platform: Platform, store: PackStore) -> tuple[Lane, ...]:
         return answer.get("status") != "IDLE"
 
     async def pack() -> bool:
-        outcome = await process_payload_pack(platform.transactions(SYSTEM, "worker"), store)
+        transactions = platform.transactions(SYSTEM, "worker")
+        outcome = await process_payload_pack(transactions, store, workshop=workshop)
         return outcome.result != "idle"
 
     packs_at_once = platform.limits.packs_at_once

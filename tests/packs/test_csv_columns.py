@@ -7,9 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from mintage.operations.unit_rows import BatchFacts, read_unit_rows
 from mintage.packs.csv_pack import write_csv
 from mintage.packs.print_profiles import PROFILES
+from mintage.packs.rows import UnitRow
 from mintage.rules.gs1 import SET_82
 from tests.packs.building import context
 from tests.packs.desk import Desk
@@ -22,24 +22,26 @@ async def assert_files_are_what_the_plain_writer_makes(
     requested = await desk.request(batch_id, profile=profile)
     await desk.process_all()
     packs = await desk.packs(export_group_id=requested["export_group_id"])
-    batch = await desk.row("select * from mint_batch where id = $1", UUID(str(batch_id)))
-    facts = BatchFacts(
-        mint_batch_id=batch["id"],
-        unit_id_low=batch["unit_id_low"],
-        requested_quantity=batch["requested_quantity"],
-        gtin14=batch["gtin14"],
-        identity_mode=batch["identity_mode"],
-        activation_mode=batch["activation_mode"],
-        is_voided=False,
-    )
-    first = 0
+    listed = await desk.world.rpc("list_mint_units", mint_batch_id=batch_id, limit=200)
+    units = sorted(listed["units"], key=lambda unit: unit["unit_no"])
     for pack in packs:
-        async with desk.transactions.call(desk.world.brand_id) as call:
-            rows = await read_unit_rows(call, facts, first, pack["unit_count"])
+        rows = [
+            UnitRow(
+                unit_id=UUID(str(unit["id"])),
+                unit_no=unit["unit_no"],
+                resolver_url=unit["resolver_url"],
+                serial_number=unit["serial_number"],
+                gtin=unit["gtin"],
+                status=unit["status"],
+                created_at=unit["created_at"],
+                lot_code=unit["lot_code"],
+            )
+            for unit in units[: pack["unit_count"]]
+        ]
+        del units[: pack["unit_count"]]
         expected = write_csv(context(profile=PROFILES[profile] if profile else None), rows)
         assert (desk.folder / pack["storage_path"]).read_bytes() == b"".join(expected)
-        first += pack["unit_count"]
-    assert first == batch["requested_quantity"]
+    assert units == []
 
 
 @pytest.mark.parametrize("profile", [None, "generic_vdp_crlf", "generic_vdp_lf", "bartender"])
