@@ -35,7 +35,8 @@ from mintage.resolver.paths import RESOLVER_PREFIXES
 from mintage.resolver.scan_buffer import ScanBuffer
 from mintage.secrets import Secrets, load_or_create_secrets
 from mintage.settings import Settings, SettingsError
-from mintage.storage import PackStore, open_pack_store
+from mintage.storage import PackStore, StorageFailure, open_pack_store
+from mintage.telemetry import logger
 from mintage.worker.duties import duties_of
 from mintage.worker.loop import Worker, lanes_of
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 DATABASE: Final = "mintage"
 HEALTH_PATHS: Final = frozenset({"/healthz", "/readyz"})
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_log = logger("app")
 DRAIN_S: Final = 30
 
 
@@ -94,7 +96,9 @@ async def open_runtime(
             direct_dsn=direct_dsn,
             platform=Platform(database, settings.limits, countries=countries),
             secrets=await asyncio.to_thread(load_or_create_secrets, settings.secrets_file),
-            store=await asyncio.to_thread(open_pack_store, settings.storage_url, settings.data_dir),
+            store=await asyncio.to_thread(
+                open_pack_store, settings.storage_url, settings.data_dir, settings.limits
+            ),
             is_embedded=settings.database_url is None,
         )
 
@@ -128,10 +132,19 @@ def _make_private(folder: Path) -> None:
         os.chmod(folder, 0o700)
 
 
+async def _look_into_store(store: PackStore) -> None:
+    """A store that refuses us ends the start; for one that is away, packs are tried again later."""
+    try:
+        await store.check()
+    except StorageFailure as failure:
+        _log.warning("the store of packs does not answer", exc_info=failure)
+
+
 @asynccontextmanager
 async def run_worker(runtime: Runtime) -> AsyncIterator[Worker]:
     """A worker in this process; at the end it finishes the steps under way."""
     platform, store = runtime.platform, runtime.store
+    await _look_into_store(store)
     workshop = Workshop(platform.limits.packs_at_once, platform.limits.pack_lease_s)
     lanes = lanes_of(platform, store, workshop)
     worker = Worker(platform, runtime.direct_dsn, lanes, duties_of(store))
@@ -158,6 +171,7 @@ async def open_doors(runtime: Runtime, doors: Doors) -> AsyncIterator[ASGIApp]:
     settings, platform = runtime.settings, runtime.platform
     api: ASGIApp | None = None
     if doors.has_api:
+        await _look_into_store(runtime.store)
         users = foreign_users(
             settings, runtime.secrets, platform.database, settings.limits.clock_leeway_s
         )

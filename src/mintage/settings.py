@@ -59,6 +59,8 @@ class Limits:
     scan_retry_interval_s: float = 0.5
     scan_stop_wait_s: float = 10.0
     scans_kept_days: int = 400
+    store_retry_s: float = 30.0
+    store_retries_max: int = 5
     resolver_base_url: str = "http://{slug}.localhost"
     foreign_issuer: str = ""
 

@@ -1,38 +1,46 @@
-"""Bytes by key: the private bucket of payload packs, and the tokens that open one file for a while.
+"""Bytes by key: the private bucket of payload packs, in a local directory or in S3, GCS or Azure.
 
-The store is a local directory, or S3, GCS or Azure by URL. Its synchronous calls run in threads: the
-asynchronous ones of obstore can abort the interpreter at exit. Not here: who may read a file and
-whether its pack is complete (`operations.downloads`), HTTP (`api.storage`).
+The store's synchronous calls run in threads: the asynchronous ones of obstore can abort the interpreter
+at exit. Not here: who may read a file and whether its pack is complete (`operations.downloads`), the
+tokens of signed URLs (`permits`), HTTP (`api.storage`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import os
+import re
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
-from uuid import UUID
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
-import jwt
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import LocalStore, from_url
+from obstore.store import AzureStore, GCSStore, LocalStore, S3Store, from_url
+
+from mintage.settings import Limits, SettingsError
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 BUCKET: Final = "payload-packs"
-AUDIENCE: Final = "storage"
 READ_BYTES: Final = 1024 * 1024
 _LISTED_AT_ONCE: Final = 500
 _LASTING_FOLDERS_MAX: Final = 10_000
-_CLAIMS: Final = ["aud", "exp", "iat", "bucket", "path", "pack", "by_type"]
-
+# What is smaller is sent in one request: there is nothing to put together, and no part to be left over.
+_ONE_REQUEST_BYTES: Final = 5 * 1024 * 1024
+_PARTS_AT_ONCE: Final = 2
+_SCHEMES: Final = ("s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss", "https")
+_STATUS: Final = re.compile(r"status code: (\d{3})(?:.*?<Code>(\w{1,60})</Code>)?", re.DOTALL)
+_NO_CREDENTIALS: Final = re.compile(r"169\.254\.169\.254|metadata\.google|MissingAccount")
 
 _Result = TypeVar("_Result")
 
@@ -50,13 +58,34 @@ class StoredFile:
 
 
 class PackStore:
-    """Files by path, `[a-z0-9/._-]` only. A file is visible when it is whole, and never changes."""
+    """Files by path, `[a-z0-9/._-]` only. A file is visible when it is whole, and never changes.
 
-    def __init__(self, store: ObjectStore, local_root: Path | None = None) -> None:
+    `local_root` is the directory of a local store. `title` names the store to the operator, without
+    secrets.
+    """
+
+    def __init__(
+        self, store: ObjectStore, local_root: Path | None = None, title: str = "the store"
+    ) -> None:
         self._store = store
         self._local_root = local_root
         # Folders whose own names are on the disk for good; forgotten when there are many.
         self._lasting_folders: set[Path] = set()
+        self._title = title
+
+    async def check(self) -> None:
+        """Look into the store once. Raises `SettingsError` with what would be right where it refuses
+        the credentials or has no such bucket, `StorageFailure` where it does not answer.
+        """
+        if self._local_root is not None:
+            return
+        try:
+            await _in_thread(lambda: next(iter(obstore.list(self._store, chunk_size=1)), None))
+        except StorageFailure as failure:
+            wrong = _what_is_wrong(str(failure.__cause__))
+            if wrong is None:
+                raise
+            raise SettingsError(f"MINTAGE_STORAGE_URL={self._title}: {wrong}") from None
 
     async def put(self, path: str, chunks: Iterable[bytes]) -> StoredFile:
         """Write `chunks` to `path`, all or nothing, and make it last. Raises `StorageFailure`."""
@@ -91,6 +120,18 @@ class PackStore:
                 return None
 
         return await _in_thread(size)
+
+    async def signed_url(
+        self, path: str, method: Literal["GET", "HEAD"], lifetime_s: int
+    ) -> str | None:
+        """A URL of the store's own that opens `path` for that long, by that method alone; whoever has it
+        needs nothing else. None where the store cannot sign. Raises `StorageFailure`.
+        """
+        store = self._store
+        if not isinstance(store, S3Store | GCSStore | AzureStore):
+            return None
+        lifetime = timedelta(seconds=lifetime_s)
+        return await _in_thread(lambda: obstore.sign(store, method, path, lifetime))
 
     async def delete(self, path: str) -> None:
         """Remove the file at `path`, if there is one. Raises `StorageFailure`."""
@@ -133,7 +174,21 @@ class PackStore:
                 byte_size += len(chunk)
                 yield chunk
 
-        obstore.put(self._store, path, counted())
+        content = counted()
+        beginning = bytearray()
+        for chunk in content:
+            beginning += chunk
+            if len(beginning) > _ONE_REQUEST_BYTES:
+                break
+        is_whole = len(beginning) <= _ONE_REQUEST_BYTES
+        obstore.put(
+            self._store,
+            path,
+            bytes(beginning) if is_whole else itertools.chain((bytes(beginning),), content),
+            attributes=None if self._local_root is not None else _attributes(path),
+            use_multipart=not is_whole,
+            max_concurrency=_PARTS_AT_ONCE,
+        )
         if self._local_root is not None:
             self._flush_to_disk(self._local_root, path)
         return StoredFile(byte_size, digest.hexdigest())
@@ -157,74 +212,86 @@ class PackStore:
         return part
 
 
-def open_pack_store(storage_url: str | None, data_dir: Path) -> PackStore:
-    """The store at `storage_url`, or in `data_dir`/payload-packs, which only its owner can enter."""
-    if storage_url is not None:
-        return PackStore(from_url(storage_url))
-    root = data_dir / BUCKET
-    root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return PackStore(LocalStore(root), root)
+def open_pack_store(
+    storage_url: str | None, data_dir: Path, limits: Limits | None = None
+) -> PackStore:
+    """The store at `storage_url`, or in `data_dir`/payload-packs, which only its owner can enter.
 
-
-@dataclass(frozen=True, slots=True)
-class DownloadPermit:
-    """What a signed URL's token says: this file of this pack, until then, signed by that caller."""
-
-    bucket: str
-    path: str
-    pack_id: UUID
-    signed_at_s: float
-    expires_at_s: float
-    signer_type: str
-    signer_id: UUID | None
-
-
-def sign_permit(key: bytes, permit: DownloadPermit) -> str:
-    """`permit` as a JWT (RFC 7519, HS256) under the storage key, which signs nothing else."""
-    claims: dict[str, object] = {
-        "aud": AUDIENCE,
-        "bucket": permit.bucket,
-        "path": permit.path,
-        "pack": str(permit.pack_id),
-        "iat": permit.signed_at_s,
-        "exp": permit.expires_at_s,
-        "by_type": permit.signer_type,
-    }
-    if permit.signer_id is not None:
-        claims["by_id"] = str(permit.signer_id)
-    return jwt.encode(claims, key, algorithm="HS256")
-
-
-def read_permit(key: bytes, token: str) -> DownloadPermit | None:
-    """The permit in `token`, or None for one that this key did not sign for this use.
-
-    Whether it has expired is for the reader to say, by the database's clock.
+    Nothing is asked of a store elsewhere yet (`PackStore.check`); its credentials come from the
+    variables of its own clients (docs/settings.md). Raises `SettingsError` for a URL that names none.
     """
+    if storage_url is None:
+        root = data_dir / BUCKET
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return PackStore(LocalStore(root), root)
+    parts = urlsplit(storage_url)
+    if parts.scheme == "file":
+        root = Path(url2pathname(parts.path))
+        if not root.is_dir():
+            raise SettingsError(f"MINTAGE_STORAGE_URL={storage_url}: make that directory first")
+        return PackStore(LocalStore(root), root)
+    title = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    hint = (
+        "write s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX or file:///DIRECTORY"
+    )
+    if parts.scheme not in _SCHEMES or not parts.netloc or parts.query or parts.fragment:
+        raise SettingsError(f"MINTAGE_STORAGE_URL={title} names no object store: {hint}")
+    limits = limits or Limits()
     try:
-        claims = jwt.decode(
-            token,
-            key,
-            algorithms=["HS256"],
-            audience=AUDIENCE,
-            options={
-                "require": _CLAIMS,
-                "strict_aud": True,
-                "verify_exp": False,
-                "verify_iat": False,
+        # Without client options: they would take the place of those that the environment gives.
+        store = from_url(
+            storage_url,
+            retry_config={
+                "max_retries": limits.store_retries_max,
+                "retry_timeout": timedelta(seconds=limits.store_retry_s),
+                "backoff": {
+                    "init_backoff": timedelta(seconds=0.2),
+                    "max_backoff": timedelta(seconds=5),
+                    "base": 2,
+                },
             },
         )
-        signer_id = claims.get("by_id")
-        return DownloadPermit(
-            bucket=str(claims["bucket"]),
-            path=str(claims["path"]),
-            pack_id=UUID(claims["pack"]),
-            signed_at_s=float(claims["iat"]),
-            expires_at_s=float(claims["exp"]),
-            signer_type=str(claims["by_type"]),
-            signer_id=UUID(signer_id) if signer_id is not None else None,
+    except (BaseError, ValueError) as error:
+        wrong = _what_is_wrong(str(error)) or f"names no object store: {hint}"
+        raise SettingsError(f"MINTAGE_STORAGE_URL={title}: {wrong}") from None
+    if not isinstance(store, S3Store | GCSStore | AzureStore):
+        raise SettingsError(f"MINTAGE_STORAGE_URL={title} names no object store: {hint}")
+    return PackStore(store, title=title)
+
+
+def _what_is_wrong(answer: str) -> str | None:
+    """What the operator has to mend, by what the store answered; None where it is to be waited for."""
+    if _NO_CREDENTIALS.search(answer):
+        return (
+            "there are no credentials: set the variables of its clients, as docs/settings.md says"
         )
-    except (jwt.PyJWTError, ArithmeticError, AttributeError, TypeError, ValueError, RecursionError):
+    match = _STATUS.search(answer)
+    if match is None:
         return None
+    status, code = match.groups()
+    said = f"{status} {code}" if code else status
+    if status in {"401", "403"}:
+        return (
+            f"the store refuses the credentials ({said}): give those of an account that may list, "
+            "read, write and delete"
+        )
+    if status == "404":
+        return f"the store has no such bucket ({said}): make it, or name another"
+    if status.startswith(("3", "4")) and status not in {"408", "429"}:
+        return f"the store refuses to be looked into ({said}): look at its region and its address"
+    return None
+
+
+def _attributes(path: str) -> dict[str, str]:
+    """What the store says of a file to whoever opens it by a signed URL: an attachment, never a page."""
+    *_, group, name = path.split("/")
+    index, _, epoch_and_extension = name.partition("-")
+    extension = epoch_and_extension.rpartition(".")[2]
+    return {
+        "Content-Type": "application/octet-stream",
+        "Content-Disposition": f'attachment; filename="{group}-{index}.{extension}"',
+        "Cache-Control": "private, no-store",
+    }
 
 
 async def _in_thread(work: Callable[[], _Result]) -> _Result:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import jwt
 import pytest
 
-from mintage.storage import read_permit
+from mintage.permits import read_permit
 from tests.packs.desk import Desk
 from tests.storage.window import BASE, OBJECT, SIGN, Window
 

@@ -1,4 +1,4 @@
-"""The store and its tokens by themselves."""
+"""The store by itself: in a directory. In an object store: `test_s3_store`."""
 
 from __future__ import annotations
 
@@ -7,33 +7,13 @@ import os
 import stat
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from uuid import UUID
 
-import jwt
 import pytest
 
 from mintage import storage
-from mintage.storage import (
-    DownloadPermit,
-    PackStore,
-    StorageFailure,
-    open_pack_store,
-    read_permit,
-    sign_permit,
-)
-
-KEY = bytes(range(48))
-PERMIT = DownloadPermit(
-    bucket="payload-packs",
-    path="a/b/0001-1.csv",
-    pack_id=UUID(int=7),
-    signed_at_s=1_800_000_000.25,
-    expires_at_s=1_800_000_300.25,
-    signer_type="user",
-    signer_id=UUID(int=9),
-)
+from mintage.settings import SettingsError
+from mintage.storage import PackStore, StorageFailure, open_pack_store
 
 
 @pytest.fixture
@@ -138,43 +118,60 @@ async def test_the_store_works_outside_the_event_loops_thread(store: PackStore) 
     assert threading.main_thread() not in threads
 
 
-def test_a_permit_is_read_as_it_was_signed() -> None:
-    assert read_permit(KEY, sign_permit(KEY, PERMIT)) == PERMIT
-    by_service = replace(PERMIT, signer_type="service", signer_id=None)
-    assert read_permit(KEY, sign_permit(KEY, by_service)) == by_service
+async def test_a_directory_signs_no_urls_and_needs_no_looking_into(store: PackStore) -> None:
+    await store.put("a/b.csv", [b"abc"])
+    assert await store.signed_url("a/b.csv", "GET", 60) is None
+    await store.check()
 
 
-def test_every_changed_character_of_a_token_is_refused() -> None:
-    token = sign_permit(KEY, PERMIT)
-    for place in range(len(token)):
-        changed = "A" if token[place] != "A" else "B"
-        forged = token[:place] + changed + token[place + 1 :]
-        # The last character of a base64url text may hold bits that mean nothing.
-        assert read_permit(KEY, forged) in {None, PERMIT}
-        if place not in {len(token) - 1, *(i - 1 for i, c in enumerate(token) if c == ".")}:
-            assert read_permit(KEY, forged) is None
+@pytest.mark.parametrize(
+    ("url", "variables"),
+    [
+        ("gs://bucket/packs", {}),
+        ("abfss://packs@account.dfs.core.windows.net/mintage", {}),
+        ("az://packs/mintage", {"AZURE_STORAGE_ACCOUNT_NAME": "account"}),
+        ("https://bucket.s3.eu-central-1.amazonaws.com/packs", {}),
+    ],
+)
+def test_stores_of_other_clouds_are_opened_by_url(
+    url: str, variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert isinstance(open_pack_store(url, tmp_path), PackStore)
 
 
-def test_a_token_of_another_key_or_algorithm_is_refused() -> None:
-    assert read_permit(bytes(48), sign_permit(KEY, PERMIT)) is None
-    claims = jwt.decode(sign_permit(KEY, PERMIT), options={"verify_signature": False})
-    assert read_permit(KEY, jwt.encode(claims, "", algorithm="none")) is None
-    assert read_permit(KEY, jwt.encode(claims, KEY + bytes(16), algorithm="HS512")) is None
-    for audience in ("authenticated", "mintage-api", ["storage", "authenticated"]):
-        other = jwt.encode(claims | {"aud": audience}, KEY, algorithm="HS256")
-        assert read_permit(KEY, other) is None
+@pytest.mark.parametrize(
+    "url",
+    [
+        "bucket",
+        "s3://",
+        "s3:///packs",
+        "ftp://bucket/packs",
+        "memory:///",
+        "https://example.com/packs",
+        "s3://bucket/packs?key=value",
+        "s3://bucket/packs#part",
+    ],
+)
+def test_a_url_that_names_no_store_is_refused_with_those_that_do(url: str, tmp_path: Path) -> None:
+    with pytest.raises(
+        SettingsError, match=r"MINTAGE_STORAGE_URL=.* names no object store: write s3://"
+    ):
+        open_pack_store(url, tmp_path)
 
 
-@pytest.mark.parametrize("claim", ["aud", "exp", "iat", "bucket", "path", "pack", "by_type"])
-def test_a_token_that_lacks_a_claim_is_refused(claim: str) -> None:
-    claims = jwt.decode(sign_permit(KEY, PERMIT), options={"verify_signature": False})
-    del claims[claim]
-    assert read_permit(KEY, jwt.encode(claims, KEY, algorithm="HS256")) is None
+def test_a_url_is_named_without_what_it_may_hide(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as raised:
+        open_pack_store("ftp://user:hunter2@bucket/packs?token=hunter3", tmp_path)
+    assert "hunter" not in str(raised.value)
 
 
-@pytest.mark.parametrize("token", ["", ".", "..", "a.b.c", "é.ü.ß", "\0", "[" * 2000, "9" * 2000])
-def test_rubbish_is_no_token(token: str) -> None:
-    assert read_permit(KEY, token) is None
+def test_missing_credentials_and_directories_are_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="there are no credentials"):
+        open_pack_store("az://packs/mintage", tmp_path)
+    with pytest.raises(SettingsError, match="make that directory first"):
+        open_pack_store((tmp_path / "none").as_uri(), tmp_path)
 
 
 async def test_what_a_dead_writer_left_is_removed_once_it_is_old(

@@ -273,6 +273,14 @@ def _signed_download() -> Json:
     operation = _storage(
         "download_signed_file", "Download by a signed URL", _NOBODY, _file_answers(400)
     )
+    elsewhere = {
+        "description": "The file is in the object store, where this URL leads for a while",
+        "headers": {
+            "X-Request-Id": {"$ref": "#/components/headers/RequestId"},
+            "Location": {"schema": {"type": "string", "format": "uri"}},
+        },
+    }
+    operation["responses"] = operation["responses"] | {"307": elsewhere}
     return operation | {"parameters": [_BUCKET, _PATH, token]}
 
 

@@ -29,8 +29,10 @@ from mintage.operations.arguments import Arguments, parse_arguments
 from mintage.operations.call import SYSTEM, Answer, Caller
 from mintage.operations.downloads import PackFile, bad_token, files_of, object_not_found
 from mintage.perform import perform
+from mintage.permits import DownloadPermit, read_permit, sign_permit
 from mintage.rpcs import Rpc
-from mintage.storage import BUCKET, DownloadPermit, read_permit, sign_permit
+from mintage.storage import BUCKET, StorageFailure
+from mintage.telemetry import logger
 
 _FIND: Final = Rpc(
     downloads.find_pack_files, downloads.FindPackFiles, "exports:read", is_read_only=True
@@ -39,6 +41,7 @@ _DOWNLOAD: Final = Rpc(downloads.download_pack_file, downloads.DownloadPackFile,
 _DOWNLOAD_SIGNED: Final = Rpc(
     downloads.download_signed_pack_file, downloads.DownloadSignedPackFile, "exports:read"
 )
+_log = logger("api")
 _PATH: Final = re.compile(
     r"(?P<brand>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/[0-9a-f-]{36}/[0-9a-z-]{6,40}\.[a-z0-9]{1,8}"
 )
@@ -187,7 +190,32 @@ async def _download_signed(door: Door, request: Request) -> Response:
         "_signer_id": str(permit.signer_id) if permit.signer_id is not None else None,
     }
     answer = await perform(door.platform, SYSTEM, _DOWNLOAD_SIGNED, raw, request_id_of(request))
+    url = await _url_of_the_store(door, request, path, answer, permit)
+    if url is not None:
+        # 307: the method and a Range go with it.
+        return Response(status_code=307, headers={"location": url, "cache-control": "no-store"})
     return await _sent(door, request, path, answer)
+
+
+async def _url_of_the_store(
+    door: Door, request: Request, path: str, answer: Answer, permit: DownloadPermit
+) -> str | None:
+    """Where the brand lets a signed URL lead on to: the file in the store, for what is left of its time.
+
+    None where it may not, where the store cannot sign, and where a name is asked for that the store
+    does not know: then the file is served here.
+    """
+    file = files_of(answer).get(path)
+    if file is None or not file.may_be_redirected or "download" in request.query_params:
+        return None
+    left_s = max(1, int(permit.expires_at_s - _now_of(answer).timestamp()))
+    try:
+        return await door.store.signed_url(
+            path, "HEAD" if request.method == "HEAD" else "GET", left_s
+        )
+    except StorageFailure as failure:
+        _log.warning("the store could not sign a URL", exc_info=failure)
+        return None
 
 
 def _no_route() -> MintageError:
@@ -264,10 +292,15 @@ async def _sent(door: Door, request: Request, path: str, answer: Answer) -> Resp
     return await file_response(door.store, file, request)
 
 
-def _signed_url(door: Door, caller: Caller, file: PackFile, answer: Answer, lifetime_s: int) -> str:
+def _now_of(answer: Answer) -> datetime:
     now = answer["now"]
     if not isinstance(now, datetime):
         raise TypeError("an answer with a time is due")
+    return now
+
+
+def _signed_url(door: Door, caller: Caller, file: PackFile, answer: Answer, lifetime_s: int) -> str:
+    now = _now_of(answer)
     permit = DownloadPermit(
         bucket=BUCKET,
         path=file.path,

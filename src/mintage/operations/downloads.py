@@ -2,7 +2,7 @@
 
 A path is compared with the paths of completed packs, in the brand that it begins with; it is never
 joined to a folder. Performed by the storage door under rows of its own. Not here: tokens and bytes
-(`storage`), HTTP (`api.storage`).
+(`permits`, `storage`), HTTP (`api.storage`).
 """
 
 from __future__ import annotations
@@ -49,7 +49,10 @@ class DownloadSignedPackFile(DownloadPackFile):
 
 @dataclass(frozen=True, slots=True)
 class PackFile:
-    """The file of a completed pack. `byte_size` and `sha256` (hexadecimal) are those stated."""
+    """The file of a completed pack. `byte_size` and `sha256` (hexadecimal) are those stated.
+
+    `may_be_redirected`: the brand lets a signed URL lead on to the store.
+    """
 
     pack_id: UUID
     export_group_id: UUID
@@ -60,6 +63,7 @@ class PackFile:
     byte_size: int
     sha256: str
     completed_at: datetime
+    may_be_redirected: bool
 
 
 async def find_pack_files(call: Call, arguments: FindPackFiles) -> Answer:
@@ -81,7 +85,7 @@ async def download_pack_file(call: Call, arguments: DownloadPackFile) -> Answer:
 
 
 async def download_signed_pack_file(call: Call, arguments: DownloadSignedPackFile) -> Answer:
-    """Record a download by a signed URL, whose bearer is nobody known: `{ok, files}`.
+    """Record a download by a signed URL, whose bearer is nobody known: `{ok, now, files}`.
 
     400 for a URL that has expired, 404 if there is no such file any more.
     """
@@ -95,7 +99,7 @@ async def download_signed_pack_file(call: Call, arguments: DownloadSignedPackFil
         signer_id = str(arguments.signer_id) if arguments.signer_id is not None else None
         signed_by = {"type": arguments.signer_type, "id": signer_id}
         await _record_download(call, file, {"is_signed_url": True, "signed_by": signed_by})
-    return {"ok": True, "files": files}
+    return {"ok": True, "now": call.now, "files": files}
 
 
 def files_of(answer: Answer) -> dict[str, PackFile]:
@@ -135,6 +139,7 @@ def _file(record: asyncpg.Record) -> PackFile:
         byte_size=record["byte_size"],
         sha256=record["sha256"],
         completed_at=record["completed_at"],
+        may_be_redirected=record["redirect_signed_urls"],
     )
 
 

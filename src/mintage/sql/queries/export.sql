@@ -312,9 +312,11 @@ select
   pack.storage_path,
   pack.byte_size,
   pack.sha256,
-  pack.completed_at
+  pack.completed_at,
+  brand.redirect_signed_urls
 from payload_pack as pack
 join mint_batch as batch on batch.brand_id = pack.brand_id and batch.id = pack.mint_batch_id
+join brand on brand.id = pack.brand_id
 where pack.brand_id = $1
   and pack.storage_path = any ($2::text[])
   and pack.status = 'completed'
