@@ -219,7 +219,9 @@ async def _url_of_the_store(
 
 
 def _no_route() -> MintageError:
-    return MintageError(ROUTE_NOT_FOUND, hint=_HINT)
+    # Storage clients show their users the message alone.
+    message = f"{ROUTE_NOT_FOUND.sentence}; {_HINT}"
+    return MintageError(ROUTE_NOT_FOUND, message=message, hint=_HINT)
 
 
 async def _caller(door: Door, request: Request) -> Caller:

@@ -1,0 +1,50 @@
+"""One running Mintage and one Node process for the tests of clients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.clients.javascript import Chain, Node, running_node
+from tests.clients.server import Served, served
+
+
+@pytest.fixture(scope="session")
+def mintage(server_dsn: str, template: str) -> Iterator[Served]:
+    with served(server_dsn, template) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def node(mintage: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    with running_node(mintage.url, tmp_path_factory.mktemp("node")) as found:
+        yield found
+
+
+@pytest.fixture
+def away(mintage: Served) -> Iterator[None]:
+    """The database is away while the test lasts."""
+    with mintage.away():
+        yield
+
+
+@pytest.fixture
+def js(mintage: Served, node: Node) -> Chain:
+    """A supabase-js with the anon key: nobody yet."""
+    return node.client(mintage.anon_key)
+
+
+@pytest.fixture
+def js_owner(mintage: Served, js: Chain) -> Chain:
+    """A supabase-js with a session of the owner."""
+    owner = mintage.people["owner"]
+    asked = {"email": owner.email, "password": owner.password}
+    assert js.auth.signInWithPassword(asked).answer().data["session"]
+    return js
+
+
+@pytest.fixture
+def js_service(mintage: Served, node: Node) -> Chain:
+    """A supabase-js with the service key."""
+    return node.client(mintage.service_key)
