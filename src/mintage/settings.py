@@ -53,6 +53,7 @@ class Limits:
     miss_addresses_max: int = 50_000
     questions_waiting_max: int = 10_000
     hosts_asked_at_once_max: int = 3
+    activations_together_max: int = 500
     scans_waiting_max: int = 10_000
     scan_flush_max: int = 1_000
     scan_flush_interval_s: float = 0.1

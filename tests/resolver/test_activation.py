@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from mintage.db.connection import DatabaseRole, Identity
 from mintage.operations.call import ANONYMOUS, Call
-from mintage.operations.resolving import UnitId, resolve
-from mintage.operations.scanning import activate
+from mintage.operations.resolving import Subject, UnitId, resolve
+from mintage.operations.scanning import FirstScan, activate, activate_units
+from mintage.rules.lifecycle import ScanOutcome
 from tests.resolver.desk import NOW, Desk, get_all
+from tests.support.minting import broken_invariants
 from tests.support.world import GTIN_TABLE
 
 GTIN14 = GTIN_TABLE.zfill(14)
@@ -194,3 +197,85 @@ async def test_two_resolvers_activate_one_unit_once(desk: Desk) -> None:
     async with desk.phone("203.0.113.1") as one, desk.phone("203.0.113.2") as other:
         await asyncio.gather(get_all(one, paths), get_all(other, paths))
     assert await desk.outcomes() == ["activated"] * 8 + ["already_active"] * 8
+
+
+async def _outcomes_of(desk: Desk, subjects: list[Subject]) -> list[ScanOutcome]:
+    identity = Identity(DatabaseRole.RESOLVER, desk.world.brand_id)
+    async with desk.world.platform.database.transaction(identity) as connection:
+        call = Call(
+            connection, ANONYMOUS, desk.world.brand_id, None, NOW, desk.resolver.limits, "test"
+        )
+        return await activate_units(call, [FirstScan(subject, NOW) for subject in subjects])
+
+
+async def _subjects_of(desk: Desk, mint_batch_id: object) -> list[Subject]:
+    listed = await desk.world.rpc("list_mint_units", mint_batch_id=mint_batch_id, limit=200)
+    identity = Identity(DatabaseRole.RESOLVER, desk.world.brand_id)
+    found = []
+    async with desk.world.platform.database.transaction(identity, read_only=True) as connection:
+        call = Call(
+            connection, ANONYMOUS, desk.world.brand_id, None, NOW, desk.resolver.limits, "test"
+        )
+        for unit in listed["units"]:
+            subject = await resolve(call, UnitId(UUID(str(unit["id"]))))
+            assert subject is not None
+            found.append(subject)
+    return found
+
+
+async def _two_batches(desk: Desk, *quantities: int) -> list[dict[str, Any]]:
+    """Batches of one product."""
+    product_id = await desk.world.product(gtin=GTIN_TABLE)
+    made = [await desk.world.submit(product_id, quantity) for quantity in quantities]
+    for submitted in made:
+        await desk.world.run(submitted["mint_job_id"])
+    return made
+
+
+async def test_first_scans_written_together_have_each_its_own_outcome(desk: Desk) -> None:
+    minted, voided = await _two_batches(desk, 4, 1)
+    [one, two, withdrawn, done] = await _subjects_of(desk, minted["mint_batch_id"])
+    [gone] = await _subjects_of(desk, voided["mint_batch_id"])
+    await desk.revoke(withdrawn.unit_id)
+    await desk.void(voided["mint_batch_id"])
+    assert await _outcomes_of(desk, [done]) == ["activated"]
+    outcomes = await _outcomes_of(desk, [two, done, one, gone, two, withdrawn])
+    assert outcomes == [
+        "activated",
+        "already_active",
+        "activated",
+        "already_active",
+        "already_active",
+        "already_active",
+    ]
+    assert await desk.activations_counted() == 3
+
+
+async def test_of_units_written_together_those_of_an_active_lot_count_with_it(desk: Desk) -> None:
+    lots = [{"lot_code": code, "qty": 2} for code in ("A", "B")]
+    minted = await desk.world.minted(4, identity_mode="batch", lots=lots)
+    subjects = await _subjects_of(desk, minted["mint_batch_id"])
+    async with desk.phone() as phone:
+        await phone.get(f"/ml/{subjects[0].mint_lot_id}")
+    outcomes = await _outcomes_of(desk, subjects)
+    assert outcomes == ["already_active"] * 2 + ["activated"] * 2
+    assert await desk.activations_counted() == 4
+
+
+@pytest.mark.long
+async def test_of_sixteen_racers_on_each_of_three_hundred_units_one_activates(desk: Desk) -> None:
+    batches = await _two_batches(desk, 150, 150)
+    paths = [path for batch in batches for path in await desk.urls(batch["mint_batch_id"])]
+    async with desk.phone("203.0.113.1") as one, desk.phone("203.0.113.2") as other:
+        answers = await asyncio.gather(
+            *(get_all(phone, paths * 8, at_once=100) for phone in (one, other))
+        )
+    assert {answer.status_code for answered in answers for answer in answered} == {307}
+    await desk.settle()
+    told = await desk.fetch(
+        "select unit_id, count(*) filter (where outcome = 'activated') as won, count(*) as scans "
+        "from scan_event group by unit_id"
+    )
+    assert [(each["won"], each["scans"]) for each in told] == [(1, 16)] * 300
+    assert await desk.activations_counted() == 300
+    assert await broken_invariants(desk.world) == {}

@@ -74,11 +74,11 @@ async def _resolve(database: Database, brand_id: UUID, serial: str) -> None:
         )
         assert row is not None
         assert await connection.fetchval(
-            query("scan", "activate_unit"),
+            query("scan", "activate_units"),
             brand_id,
-            row["unit_id"],
-            row["mint_batch_id"],
-            datetime.now(UTC),
+            [row["unit_id"]],
+            [row["mint_batch_id"]],
+            [datetime.now(UTC)],
         )
 
 

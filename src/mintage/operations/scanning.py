@@ -7,7 +7,7 @@ the first scan of it or of its lot makes it active; units of `active_at_mint` ba
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -24,8 +24,8 @@ from mintage.rules.unit_ids import unit_id_bounds
 
 TrafficClass = Literal["human", "unknown"]
 
-_LOT_HELD: Final = query("scan", "lot_held")
-_ACTIVATE_UNIT: Final = query("scan", "activate_unit")
+_LOTS_SHARED: Final = query("scan", "lots_shared")
+_ACTIVATE_UNITS: Final = query("scan", "activate_units")
 _LOTS_HELD: Final = query("scan", "lots_held")
 _ACTIVATE_LOTS: Final = query("scan", "activate_lots")
 _COUNT_LOTS_ACTIVATED: Final = query("scan", "count_lots_activated")
@@ -48,6 +48,14 @@ class Scan:
     device: str | None
     path: str
     country: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FirstScan:
+    """A scan of a unit that waits for its first one."""
+
+    subject: Subject
+    scanned_at: datetime
 
 
 def settled_outcome(subject: Subject) -> ScanOutcome | None:
@@ -74,12 +82,33 @@ async def activate(call: Call, subject: Subject) -> ScanOutcome:
     settled = settled_outcome(subject)
     if settled is not None:
         return settled
-    has_won = (
-        await _activate_lots(call, subject.waiting_lot_ids)
-        if subject.unit_id is None
-        else await _activate_unit(call, subject)
-    )
+    if subject.unit_id is not None:
+        return (await activate_units(call, [FirstScan(subject, call.now)]))[0]
+    has_won = await _activate_lots(call, subject.waiting_lot_ids)
     return "activated" if has_won else "already_active"
+
+
+async def activate_units(call: Call, scans: Sequence[FirstScan]) -> list[ScanOutcome]:
+    """Activate the units of `scans`, which wait for their first scan; what each scan comes to, in order.
+
+    Of several scans of one unit the first counts. A unit that was activated, alone or with its lot, or
+    revoked since it was resolved, is `already_active`.
+    """
+    first: dict[UUID, FirstScan] = {}
+    for scan in scans:
+        if scan.subject.unit_id is not None:
+            first.setdefault(scan.subject.unit_id, scan)
+    active_lots = await _active_lots(call, first.values())
+    waiting = [scan for scan in first.values() if scan.subject.mint_lot_id not in active_lots]
+    rows = await call.connection.fetch(
+        _ACTIVATE_UNITS,
+        call.brand_id,
+        [scan.subject.unit_id for scan in waiting],
+        [scan.subject.mint_batch_id for scan in waiting],
+        [scan.scanned_at for scan in waiting],
+    )
+    winners = {id(first[row["unit_id"]]) for row in rows}
+    return ["activated" if id(scan) in winners else "already_active" for scan in scans]
 
 
 async def record_scans(call: Call, scans: Sequence[Scan]) -> None:
@@ -116,18 +145,16 @@ def _text_of(prefix: IPv4Network | IPv6Network | None) -> str | None:
     return None if prefix is None else str(prefix)
 
 
-async def _activate_unit(call: Call, subject: Subject) -> bool:
-    if subject.mint_lot_id is not None:
-        # Held until the commit, so that an activation of the whole lot counts this unit once.
-        lot_activated_at = await call.connection.fetchval(
-            _LOT_HELD, call.brand_id, subject.mint_lot_id
-        )
-        if lot_activated_at is not None:
-            return False
-    activated = await call.connection.fetchval(
-        _ACTIVATE_UNIT, call.brand_id, subject.unit_id, subject.mint_batch_id, call.now
-    )
-    return activated is not None
+async def _active_lots(call: Call, scans: Iterable[FirstScan]) -> set[UUID]:
+    """Those of the units' lots that are active; the others cannot become so until the commit.
+
+    So an activation of a whole lot counts each of its units once.
+    """
+    ids = {scan.subject.mint_lot_id for scan in scans if scan.subject.mint_lot_id is not None}
+    if not ids:
+        return set()
+    rows = await call.connection.fetch(_LOTS_SHARED, call.brand_id, list(ids))
+    return {row["id"] for row in rows if row["activated_at"] is not None}
 
 
 async def _activate_lots(call: Call, mint_lot_ids: Sequence[UUID]) -> bool:

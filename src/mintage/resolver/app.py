@@ -23,8 +23,9 @@ from mintage.operations.resolving import (
     Subject,
     find_product_shown,
 )
-from mintage.operations.scanning import activate, settled_outcome
+from mintage.operations.scanning import settled_outcome
 from mintage.resolver import answers
+from mintage.resolver.activating import Activations
 from mintage.resolver.answers import Answer, message_answer, page_answer
 from mintage.resolver.asking import Asking, read_request
 from mintage.resolver.gathering import KeyGatherer
@@ -104,6 +105,7 @@ class _Application:
         self._gatherer = KeyGatherer(resolver.database, resolver.limits)
         self._proxies = TrustedProxies(resolver.trusted_proxies)
         self._tokens = GenuineTokens(resolver.product_page_key)
+        self._activations = Activations(resolver.database, resolver.limits)
         self._misses = MissLimit(resolver.limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -193,8 +195,7 @@ class _Application:
         if is_scan:
             outcome = settled_outcome(subject)
             if outcome is None:
-                async with self._call(scanned.host) as call:
-                    outcome = await activate(call, subject)
+                outcome = await self._activations.activate(scanned.host, subject)
             self._record(scanned, outcome)
         pairs = answers.passed_on(asking.query)
         if href == scanned.page_url:
@@ -259,13 +260,13 @@ class _Application:
         return page_answer(200, page, linkset_url=scanned.url)
 
     async def _product(self, scanned: _Scanned) -> ProductShown | None:
-        async with self._call(scanned.host, read_only=True) as call:
+        async with self._call(scanned.host) as call:
             return await find_product_shown(call, scanned.subject.product_id)
 
     @asynccontextmanager
-    async def _call(self, host: BrandHost, *, read_only: bool = False) -> AsyncIterator[Call]:
+    async def _call(self, host: BrandHost) -> AsyncIterator[Call]:
         identity = Identity(DatabaseRole.RESOLVER, host.brand_id)
-        async with self._resolver.database.transaction(identity, read_only=read_only) as connection:
+        async with self._resolver.database.transaction(identity, read_only=True) as connection:
             limits = self._resolver.limits
             yield Call(connection, ANONYMOUS, host.brand_id, None, host.now, limits, "resolver")
 

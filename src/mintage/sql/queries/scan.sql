@@ -1,23 +1,30 @@
 -- What a scan changes. Locks are taken in this order: mint_lot, unit_state.
 
--- name: lot_held
+-- name: lots_shared
 -- role: mintage_resolver
-select activated_at
+select id, activated_at
 from mint_lot
 where brand_id = $1
-  and id = $2
+  and id = any ($2::uuid[])
+order by id
 for share
 
--- name: activate_unit
+-- name: activate_units
 -- role: mintage_resolver
-with activated as (
+-- Each unit is given once.
+with scanned as (
+  select *
+  from unnest($2::uuid[], $3::uuid[], $4::timestamptz[]) as s (unit_id, mint_batch_id, scanned_at)
+), activated as (
   insert into unit_state as s (brand_id, unit_id, activated_at)
-  select b.brand_id, $2, $4
-  from mint_batch b
-  where b.brand_id = $1
-    and b.id = $3
+  select b.brand_id, scanned.unit_id, scanned.scanned_at
+  from scanned
+  join mint_batch b
+    on b.brand_id = $1
+    and b.id = scanned.mint_batch_id
     and b.activation_mode = 'first_scan'
     and b.status <> 'voided'
+  order by scanned.unit_id
   on conflict (brand_id, unit_id) do update
   set activated_at = excluded.activated_at
   where s.activated_at is null
@@ -25,9 +32,11 @@ with activated as (
   returning s.unit_id
 ), counted as (
   insert into tally_delta (brand_id, day, metric, mint_batch_id, delta)
-  select $1, ($4 at time zone 'UTC')::date, counted.metric, $3, 1
+  select $1, (scanned.scanned_at at time zone 'UTC')::date, counted.metric, scanned.mint_batch_id, count(*)
   from activated
+  join scanned on scanned.unit_id = activated.unit_id
   cross join (values ('units_activated'), ('units_active')) as counted (metric)
+  group by 2, counted.metric, scanned.mint_batch_id
 )
 select unit_id
 from activated
