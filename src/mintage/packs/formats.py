@@ -15,6 +15,10 @@ from mintage.packs.context import PackContext, PackOptions, PackRefusal, PackSub
 from mintage.packs.csv_columns import write_csv_columns
 from mintage.packs.csv_pack import write_csv
 from mintage.packs.epcis import EpcisOptions, refuse_epcis, write_epcis
+from mintage.packs.label_options import LabelsPdfOptions
+from mintage.packs.label_refusals import refuse_labels_pdf, wants_all_lengths
+from mintage.packs.label_verification import verify_labels_pdf
+from mintage.packs.labels_pdf import write_labels_pdf
 from mintage.packs.nfc import NfcOptions, refuse_nfc, wants_url_length, write_nfc
 from mintage.packs.qr_packs import (
     QrPngOptions,
@@ -81,6 +85,17 @@ _ROWS: Final = (
         write=write_epcis,
         options_model=EpcisOptions,
         refuse=refuse_epcis,
+    ),
+    PackFormat(
+        name="labels_pdf",
+        file_extension="pdf",
+        media_type="application/pdf",
+        write=write_labels_pdf,
+        options_model=LabelsPdfOptions,
+        refuse=refuse_labels_pdf,
+        wants_unit_facts=wants_all_lengths,
+        is_heavy=True,
+        verify=verify_labels_pdf,
     ),
     PackFormat(
         name="nfc",

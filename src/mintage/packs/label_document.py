@@ -1,0 +1,96 @@
+"""A PDF of labels: pages of operators, fonts embedded, the same bytes for the same pages (ISO 32000).
+
+reportlab writes the file and its fonts; what is on a page is put together here, operator by operator:
+drawing each label through a canvas takes longer than encoding its symbol. Not here: where things stand.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+import numpy as np
+from reportlab import rl_config  # type: ignore[import-untyped]
+from reportlab.pdfbase import pdfmetrics  # type: ignore[import-untyped]
+from reportlab.pdfgen.canvas import Canvas  # type: ignore[import-untyped]
+
+from mintage.packs.label_fonts import FILES, FontWeight, font_of
+from mintage.packs.label_layout import POINT_MM
+from mintage.packs.symbols import Symbol
+
+_CHUNK_BYTES: Final = 256 * 1024
+_ESCAPES: Final = str.maketrans({"\\": r"\\", "(": r"\(", ")": r"\)"})
+# Streams in base 85 would be a quarter larger, for transports of seven bits that nobody has.
+rl_config.useA85 = 0
+
+
+class LabelDocument:
+    """One file, page after page; lengths of its methods are millimetres from the bottom left corner."""
+
+    def __init__(
+        self, page_width_mm: float, page_height_mm: float, title: str, author: str, moment: datetime
+    ) -> None:
+        for weight in FILES:
+            pdfmetrics.registerFont(font_of(weight).face)
+        self._buffer = io.BytesIO()
+        # Its first font would be Helvetica, which is not embedded.
+        self._canvas = Canvas(
+            self._buffer,
+            pagesize=(page_width_mm / POINT_MM, page_height_mm / POINT_MM),
+            pageCompression=1,
+            invariant=1,
+            initialFontName=font_of("regular").face.fontName,
+        )
+        self._canvas.setTitle(title)
+        self._canvas.setAuthor(author)
+        self._canvas.setCreator("Mintage")
+        self._canvas.setSubject("Labels")
+        stamp = moment.astimezone(UTC).strftime("D:%Y%m%d%H%M%SZ")
+        self._canvas.setDateFormatter(lambda *_: stamp)
+        self._document = self._canvas._doc
+        # The first 128 characters are a subset of their own, each in its own place.
+        self._ascii_names: dict[FontWeight, str] = {}
+        for weight in FILES:
+            font_of(weight).face.splitString("", self._document)
+            name = font_of(weight).face.getSubsetInternalName(0, self._document)
+            self._ascii_names[weight] = name
+
+    def add_page(self, operators: list[str]) -> None:
+        """A page that draws these operators."""
+        self._canvas.addLiteral("\n".join(operators))
+        self._canvas.showPage()
+
+    def text(
+        self, weight: FontWeight, size_pt: float, text: str, left_mm: float, bottom_mm: float
+    ) -> str:
+        """Operators that show `text` from `left_mm` on, its baseline at `bottom_mm`."""
+        shown = self._operands(weight, size_pt, text)
+        return f"BT {left_mm / POINT_MM:.2f} {bottom_mm / POINT_MM:.2f} Td {shown} ET"
+
+    def chunks(self) -> Iterator[bytes]:
+        """The finished file, in chunks of 256 KB. Nothing can be added after it."""
+        self._canvas.save()
+        content = self._buffer.getbuffer()
+        for start in range(0, len(content), _CHUNK_BYTES):
+            yield bytes(content[start : start + _CHUNK_BYTES])
+
+    def _operands(self, weight: FontWeight, size_pt: float, text: str) -> str:
+        if text.isascii():
+            return f"{self._ascii_names[weight]} {size_pt:g} Tf ({text.translate(_ESCAPES)}) Tj"
+        face = font_of(weight).face
+        parts = [
+            f"{face.getSubsetInternalName(subset, self._document)} {size_pt:g} Tf <{codes.hex()}> Tj"
+            for subset, codes in face.splitString(text, self._document)
+        ]
+        return " ".join(parts)
+
+
+def symbol_operators(symbol: Symbol, width_mm: float, height_mm: float) -> str:
+    """A symbol as a mask of one bit a module, drawn exactly so large from the origin on."""
+    bits = np.packbits(~symbol.modules, axis=1).tobytes().hex()
+    return (
+        f"q {width_mm / POINT_MM:.4f} 0 0 {height_mm / POINT_MM:.4f} 0 0 cm BI /W {symbol.width} "
+        f"/H {symbol.height} /IM true /BPC 1 /F /AHx ID {bits}> EI Q"
+    )

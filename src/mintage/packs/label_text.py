@@ -1,0 +1,213 @@
+"""The text of a label: which lines a unit has, and how they are set in a box.
+
+Text shrinks to its box, down to 4 pt, and is cut with an ellipsis after that: it never leaves the box. Not
+here: where the box is (`label_layout`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from mintage.packs.context import PackContext
+from mintage.packs.label_fonts import LINE_HEIGHT, Font, FontWeight, font_of
+from mintage.packs.label_layout import (
+    DETAIL_PT,
+    HEADING_PT,
+    HEADING_SPACE,
+    LEAST_PT,
+    POINT_MM,
+    Box,
+    TextAmount,
+)
+from mintage.packs.label_options import LabelsPdfOptions, TextField
+from mintage.packs.rows import UnitRow
+
+_HEADINGS: Final[frozenset[TextField]] = frozenset({"product_name"})
+_UNIT_FIELDS: Final[frozenset[TextField]] = frozenset({"serial", "lot", "url"})
+# What stands before a value: an AI in brackets beside a GS1 symbol (GS1 General Specifications 4.14),
+# else the name that people know.
+_IDENTIFIERS: Final[dict[TextField, str]] = {"gtin": "(01) ", "serial": "(21) ", "lot": "(10) "}
+_NAMES: Final[dict[TextField, str]] = {
+    "gtin": "GTIN ",
+    "serial": "SN ",
+    "lot": "LOT ",
+    "sku": "SKU ",
+    "product_batch": "BATCH ",
+}
+_STEP_PT: Final = 0.5
+_BASELINE: Final = 0.92
+_HEADING_COMFORTABLE_PT: Final = 6.0
+_DETAIL_COMFORTABLE_PT: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class SetLine:
+    """A line where it stands: `baseline_mm` from the label's top."""
+
+    weight: FontWeight
+    size_pt: float
+    text: str
+    left_mm: float
+    baseline_mm: float
+
+
+class LabelText:
+    """The lines of one pack's labels. What all units have in common is worked out once."""
+
+    def __init__(self, context: PackContext, options: LabelsPdfOptions) -> None:
+        self._fields = options.text
+        self._names = _NAMES if options.symbol == "qr" else _NAMES | _IDENTIFIERS
+        self._is_linear = options.symbol == "gs1_128"
+        values: dict[TextField, str | None] = {
+            "product_name": context.product_name,
+            "brand_name": context.brand_name,
+            "sku": context.product_sku,
+            "gtin": context.gtin,
+            "product_batch": context.product_batch_number,
+        }
+        self._common = {field: self._line(field, value) for field, value in values.items() if value}
+
+    @property
+    def common_texts(self) -> tuple[str, ...]:
+        """What all labels say, as far as it is shown."""
+        return tuple(self._common[field] for field in self._fields if field in self._common)
+
+    def headings(self) -> tuple[str, ...]:
+        """The lines in bold; the same for all units."""
+        return tuple(
+            self._common[field]
+            for field in self._fields
+            if field in _HEADINGS and field in self._common
+        )
+
+    def details(self, row: UnitRow) -> tuple[str, ...]:
+        """The other lines of a unit, without those that it has no value for."""
+        lines = []
+        for field in self._fields:
+            if field in _HEADINGS:
+                continue
+            if field in _UNIT_FIELDS:
+                value = _value(row, field)
+                if value:
+                    lines.append(self._line(field, value))
+            elif field in self._common:
+                lines.append(self._common[field])
+        if not self._is_linear:
+            return tuple(lines)
+        # Under bars, what they say is one line.
+        said = [line for line in lines if line.startswith("(")]
+        rest = [line for line in lines if not line.startswith("(")]
+        return tuple([" ".join(said), *rest] if said else rest)
+
+    def amount(self, row: UnitRow) -> TextAmount:
+        """How many lines of each kind the labels have; all units of a pack have as many."""
+        return TextAmount(len(self.headings()), len(self.details(row)))
+
+    def _line(self, field: TextField, value: str) -> str:
+        weight: FontWeight = "bold" if field in _HEADINGS else "regular"
+        return self._names.get(field, "") + font_of(weight).shown(value)
+
+
+def set_text(box: Box, headings: Sequence[str], details: Sequence[str]) -> list[SetLine]:
+    """All lines in their places in `box`, which is high enough for them at the least size."""
+    room_pt = box.height_mm / POINT_MM
+    width_pt = box.width_mm / POINT_MM
+    set_headings, heading_pt = _set_headings(tuple(headings), len(details), width_pt, room_pt)
+    heading_height = len(set_headings) * heading_pt * LINE_HEIGHT
+    if set_headings and details:
+        heading_height += heading_pt * HEADING_SPACE
+    detail_pt = DETAIL_PT
+    regular = font_of("regular")
+    if details:
+        by_height = (room_pt - heading_height) / (len(details) * LINE_HEIGHT)
+        by_width = width_pt / max(regular.width(text) for text in details)
+        # A line that is longer than the rest by far does not make all of them small.
+        detail_pt = _stepped(min(DETAIL_PT, by_height, max(by_width, _DETAIL_COMFORTABLE_PT)))
+    used = heading_height + len(details) * detail_pt * LINE_HEIGHT
+    top_pt = max((room_pt - used) / 2, 0) if box.is_middle else 0.0
+    lines = []
+    for text in set_headings:
+        lines.append(_placed(box, font_of("bold"), heading_pt, text, top_pt))
+        top_pt += heading_pt * LINE_HEIGHT
+    if set_headings and details:
+        top_pt += heading_pt * HEADING_SPACE
+    for text in details:
+        size = min(detail_pt, _stepped(width_pt / regular.width(text)))
+        shown = regular.cut(text, width_pt / size)
+        lines.append(_placed(box, regular, size, shown, top_pt))
+        top_pt += detail_pt * LINE_HEIGHT
+    return lines
+
+
+@lru_cache(256)
+def _set_headings(
+    headings: tuple[str, ...], details: int, width_pt: float, room_pt: float
+) -> tuple[tuple[str, ...], float]:
+    """The lines of the headings and their size: two lines each where there is room, else one."""
+    if not headings:
+        return (), 0.0
+    bold = font_of("bold")
+    details_pt = details * LINE_HEIGHT * min(DETAIL_PT, _HEADING_COMFORTABLE_PT)
+    size = HEADING_PT
+    while size > _HEADING_COMFORTABLE_PT:
+        lines = [_wrapped(bold, text, width_pt / size) for text in headings]
+        height = (sum(map(len, lines)) * LINE_HEIGHT + HEADING_SPACE) * size
+        if all(len(each) <= 2 for each in lines) and height + details_pt <= room_pt:
+            return tuple(line for each in lines for line in each), size
+        size -= _STEP_PT
+    # No room for whole headings at a good size: two lines if they fit, else one, cut.
+    two_lines = 2 * len(headings) * size * LINE_HEIGHT + size * HEADING_SPACE
+    lines_max = 2 if two_lines + details_pt <= room_pt else 1
+    least_details = details * LINE_HEIGHT * LEAST_PT
+    by_height = (room_pt - least_details) / (
+        lines_max * len(headings) * LINE_HEIGHT + HEADING_SPACE * bool(details)
+    )
+    size = _stepped(min(size, by_height))
+    shown: list[str] = []
+    for text in headings:
+        wrapped = _wrapped(bold, text, width_pt / size)
+        whole, rest = wrapped[: lines_max - 1], " ".join(wrapped[lines_max - 1 :])
+        shown += whole
+        if rest:
+            shown.append(bold.cut(rest, width_pt / size))
+    return tuple(shown), size
+
+
+def _wrapped(font: Font, text: str, width: float) -> list[str]:
+    """`text` in lines of at most `width` font sizes; a word that is longer has its own, and is cut."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and font.width(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return [font.cut(line, width) for line in lines]
+
+
+def _placed(box: Box, font: Font, size_pt: float, text: str, top_pt: float) -> SetLine:
+    left = box.left_mm
+    if box.alignment == "centre":
+        left += (box.width_mm - font.width(text) * size_pt * POINT_MM) / 2
+    baseline = box.top_mm + (top_pt + _BASELINE * size_pt) * POINT_MM
+    return SetLine(font.weight, size_pt, text, left, baseline)
+
+
+def _stepped(size_pt: float) -> float:
+    """A size in half points, so that labels side by side look alike; not below the least one."""
+    stepped = math.floor(size_pt / _STEP_PT) * _STEP_PT
+    return stepped if stepped > LEAST_PT else LEAST_PT
+
+
+def _value(row: UnitRow, field: TextField) -> str | None:
+    match field:
+        case "serial":
+            return row.serial_number
+        case "lot":
+            return row.lot_code
+        case _:
+            return row.resolver_url.removeprefix("https://")
