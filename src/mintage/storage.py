@@ -14,6 +14,7 @@ import os
 import re
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -38,6 +39,7 @@ _LASTING_FOLDERS_MAX: Final = 10_000
 # What is smaller is sent in one request: there is nothing to put together, and no part to be left over.
 _ONE_REQUEST_BYTES: Final = 5 * 1024 * 1024
 _PARTS_AT_ONCE: Final = 2
+_THREADS_MAX: Final = 16
 _SCHEMES: Final = ("s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss", "https")
 _STATUS: Final = re.compile(r"status code: (\d{3})(?:.*?<Code>(\w{1,60})</Code>)?", re.DOTALL)
 _NO_CREDENTIALS: Final = re.compile(r"169\.254\.169\.254|metadata\.google|MissingAccount")
@@ -72,6 +74,8 @@ class PackStore:
         # Folders whose own names are on the disk for good; forgotten when there are many.
         self._lasting_folders: set[Path] = set()
         self._title = title
+        # Its own: a store that hangs must not hold up what else goes to threads, such as passwords.
+        self._threads = ThreadPoolExecutor(_THREADS_MAX, thread_name_prefix="store")
 
     async def check(self) -> None:
         """Look into the store once. Raises `SettingsError` with what would be right where it refuses
@@ -80,7 +84,7 @@ class PackStore:
         if self._local_root is not None:
             return
         try:
-            await _in_thread(lambda: next(iter(obstore.list(self._store, chunk_size=1)), None))
+            await self._in_thread(lambda: next(iter(obstore.list(self._store, chunk_size=1)), None))
         except StorageFailure as failure:
             wrong = _what_is_wrong(str(failure.__cause__))
             if wrong is None:
@@ -89,7 +93,7 @@ class PackStore:
 
     async def put(self, path: str, chunks: Iterable[bytes]) -> StoredFile:
         """Write `chunks` to `path`, all or nothing, and make it last. Raises `StorageFailure`."""
-        return await _in_thread(lambda: self._put(path, chunks))
+        return await self._in_thread(lambda: self._put(path, chunks))
 
     async def put_file(self, path: str, file: Path) -> StoredFile:
         """The same with the bytes of a local file, a part at a time. Raises `StorageFailure`."""
@@ -108,7 +112,7 @@ class PackStore:
         """
         for first in range(start, stop, READ_BYTES):
             read = partial(self._read, path, first, min(first + READ_BYTES, stop))
-            yield await _in_thread(read)
+            yield await self._in_thread(read)
 
     async def head(self, path: str) -> int | None:
         """The size in bytes of the file at `path`, or None. Raises `StorageFailure`."""
@@ -119,7 +123,7 @@ class PackStore:
             except FileNotFoundError:
                 return None
 
-        return await _in_thread(size)
+        return await self._in_thread(size)
 
     async def signed_url(
         self, path: str, method: Literal["GET", "HEAD"], lifetime_s: int
@@ -131,7 +135,7 @@ class PackStore:
         if not isinstance(store, S3Store | GCSStore | AzureStore):
             return None
         lifetime = timedelta(seconds=lifetime_s)
-        return await _in_thread(lambda: obstore.sign(store, method, path, lifetime))
+        return await self._in_thread(lambda: obstore.sign(store, method, path, lifetime))
 
     async def delete(self, path: str) -> None:
         """Remove the file at `path`, if there is one. Raises `StorageFailure`."""
@@ -142,14 +146,14 @@ class PackStore:
             except FileNotFoundError:
                 return
 
-        await _in_thread(delete)
+        await self._in_thread(delete)
 
     async def paths(self, folder: str) -> AsyncIterator[list[str]]:
         """All paths under `folder`, some hundred at a time. Raises `StorageFailure`."""
-        stream = await _in_thread(
+        stream = await self._in_thread(
             lambda: iter(obstore.list(self._store, folder, chunk_size=_LISTED_AT_ONCE))
         )
-        while (listed := await _in_thread(lambda: next(stream, None))) is not None:
+        while (listed := await self._in_thread(lambda: next(stream, None))) is not None:
             yield [entry["path"] for entry in listed]
 
     async def remove_unfinished(self, folder: str, age_s: float) -> int:
@@ -161,7 +165,13 @@ class PackStore:
         root = self._local_root
         if root is None:
             return 0
-        return await _in_thread(lambda: _remove_parts(root, folder, age_s))
+        return await self._in_thread(lambda: _remove_parts(root, folder, age_s))
+
+    async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except (BaseError, OSError) as error:
+            raise StorageFailure(f"the store failed: {type(error).__name__}") from error
 
     def _put(self, path: str, chunks: Iterable[bytes]) -> StoredFile:
         digest = hashlib.sha256()
@@ -292,13 +302,6 @@ def _attributes(path: str) -> dict[str, str]:
         "Content-Disposition": f'attachment; filename="{group}-{index}.{extension}"',
         "Cache-Control": "private, no-store",
     }
-
-
-async def _in_thread(work: Callable[[], _Result]) -> _Result:
-    try:
-        return await asyncio.to_thread(work)
-    except (BaseError, OSError) as error:
-        raise StorageFailure(f"the store failed: {type(error).__name__}") from error
 
 
 def _remove_parts(root: Path, folder: str, age_s: float) -> int:

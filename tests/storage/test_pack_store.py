@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import stat
@@ -116,6 +117,24 @@ async def test_the_store_works_outside_the_event_loops_thread(store: PackStore) 
 
     await store.put("a/b.csv", chunks())
     assert threading.main_thread() not in threads
+
+
+async def test_writers_that_hang_hold_up_no_other_work(store: PackStore) -> None:
+    may_go_on = threading.Event()
+
+    def chunks() -> Iterator[bytes]:
+        may_go_on.wait()
+        yield b"x"
+
+    writers = [
+        asyncio.create_task(store.put(f"a/g/{index:04}-1.csv", chunks())) for index in range(40)
+    ]
+    try:
+        # Would wait for ever behind them in the event loop's own threads.
+        assert await asyncio.wait_for(asyncio.to_thread(lambda: 7), 30) == 7
+    finally:
+        may_go_on.set()
+    assert len(await asyncio.gather(*writers)) == 40
 
 
 async def test_a_directory_signs_no_urls_and_needs_no_looking_into(store: PackStore) -> None:
