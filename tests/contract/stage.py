@@ -136,7 +136,7 @@ def _settings(mine: Things, n: int) -> list[Raw]:
         "default_activation_mode": "first_scan",
         "strata": 1_000_000,
         "gcp_length": 7,
-        "print_profile": "generic-vdp-lf",
+        "print_profile": "generic_vdp_lf",
         "biz_location": "urn:epc:id:sgln:9506000.00000.0",
         "read_point": "https://id.gs1.org/414/9506000134352",
         "clone_thresholds": {"scans_a_day_high": 200 + n},

@@ -18,6 +18,7 @@ from mintage.operations.arguments_catalogue import (
 )
 from mintage.operations.call import Answer, Call
 from mintage.operations.events import record_event
+from mintage.packs.print_profiles import PROFILES
 from mintage.rules.clone_thresholds import out_of_order, thresholds_of
 from mintage.rules.lifecycle import ActivationMode, IdentityMode
 
@@ -61,13 +62,16 @@ async def get_brand_settings(call: Call, _arguments: GetBrandSettings) -> Answer
 async def update_brand_settings(call: Call, arguments: UpdateBrandSettings) -> Answer:
     """Change the settings that the patch has, and no others (CATALOGUE).
 
-    Raises 400 for thresholds of which a graver one would be reached before a milder.
+    Raises 400 for a print profile that there is not, and for thresholds of which a graver one would be
+    reached before a milder.
     """
     row = await call.connection.fetchrow(_LOCK, call.brand_id)
     if row is None:
         raise RuntimeError("a call works in a brand that is there")
     before = BrandSettings(*row)
     after = _patched(before, arguments.patch)
+    if after.print_profile != before.print_profile:
+        _require_print_profile(after.print_profile)
     if wrong := out_of_order(thresholds_of(after.clone_thresholds)):
         raise _out_of_order(wrong)
     if after != before:
@@ -88,6 +92,12 @@ def _patched(before: BrandSettings, patch: BrandSettingsPatch) -> BrandSettings:
             else {}
         )
     return replace(before, **given)
+
+
+def _require_print_profile(name: str | None) -> None:
+    if name is not None and name not in PROFILES:
+        hint = f"must be null or one of {', '.join(sorted(PROFILES))}"
+        raise invalid_input([ArgumentProblem("_patch.print_profile", "is no print profile", hint)])
 
 
 def _out_of_order(wrong: list[str]) -> Exception:

@@ -22,6 +22,8 @@ from mintage.operations.arguments import BrandArguments, Uuid
 from mintage.operations.call import Answer, Call
 from mintage.operations.events import record_event
 from mintage.packs.formats import FORMATS
+from mintage.packs.print_profiles import PROFILES, PackPlace
+from mintage.packs.tables import PLAIN
 
 _FILES: Final = query("export", "files")
 _PATHS_MAX: Final = 200
@@ -128,13 +130,20 @@ async def _files(call: Call, paths: list[str]) -> dict[str, PackFile]:
 def _file(record: asyncpg.Record) -> PackFile:
     path: str = record["storage_path"]
     known = FORMATS.get(record["format"])
-    extension = path.rpartition(".")[2]
+    place = PackPlace(
+        export_group_id=record["export_group_id"],
+        mint_batch_id=record["mint_batch_id"],
+        product_sku=record["product_sku"] or "",
+        pack_index=record["pack_index"],
+        pack_count=record["pack_count"],
+        extension=path.rpartition(".")[2],
+    )
     return PackFile(
         pack_id=record["id"],
         export_group_id=record["export_group_id"],
         mint_batch_id=record["mint_batch_id"],
         path=path,
-        file_name=f"{record['export_group_id']}-{record['pack_index']:04}.{extension}",
+        file_name=PROFILES.get(record["profile"], PLAIN).file_name_of(place),
         media_type=known.media_type if known is not None else "application/octet-stream",
         byte_size=record["byte_size"],
         sha256=record["sha256"],

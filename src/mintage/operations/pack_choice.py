@@ -18,7 +18,7 @@ from mintage.db.queries import query
 from mintage.errors import ArgumentProblem, invalid_input
 from mintage.operations.argument_faults import problems_of
 from mintage.operations.arguments_exports import RequestPayloadPacks
-from mintage.operations.call import BlockingReason, Call
+from mintage.operations.call import BlockingReason, Call, Refused
 from mintage.operations.resolver_urls import brand_base_url, resolver_url
 from mintage.packs.context import PackOptions, PackSubject, UnitFacts
 from mintage.packs.formats import FORMATS, PackFormat
@@ -74,11 +74,22 @@ def read_options(pack_format: PackFormat, options: Mapping[str, object]) -> Pack
 
 
 async def settle_profile(call: Call, choice: PackChoice) -> str | None:
-    """The profile by its order: asked for, the brand's default, the format's own form (None)."""
+    """The profile by its order: asked for, the brand's default, the format's own form (None).
+
+    Raises `Refused` with `PRINT_PROFILE_UNKNOWN` for a default that this release does not have.
+    """
     if choice.profile is not None or not choice.format.uses_profiles:
         return choice.profile
     brand = await call.connection.fetchrow(_BRAND, call.brand_id)
-    return brand["print_profile"] if brand is not None else None
+    profile = brand["print_profile"] if brand is not None else None
+    if profile is None or profile in PROFILES:
+        return profile
+    message = (
+        f"The brand's print profile {profile} is none there is: give _profile, or set print_profile by "
+        f"update_brand_settings to null or one of {', '.join(sorted(PROFILES))}."
+    )
+    reason = BlockingReason("PRINT_PROFILE_UNKNOWN", message)
+    raise Refused({"ok": False, "blocking_reasons": [reason.as_answer()]})
 
 
 async def reasons_against(

@@ -19,6 +19,7 @@ from mintage.packs.label_options import LabelsPdfOptions
 from mintage.packs.label_refusals import refuse_labels_pdf, wants_all_lengths
 from mintage.packs.label_verification import verify_labels_pdf
 from mintage.packs.labels_pdf import write_labels_pdf
+from mintage.packs.manifest_packs import write_full_manifest, write_qr_manifest
 from mintage.packs.nfc import NfcOptions, refuse_nfc, wants_url_length, write_nfc
 from mintage.packs.qr_packs import (
     QrPngOptions,
@@ -98,6 +99,13 @@ _ROWS: Final = (
         verify=verify_labels_pdf,
     ),
     PackFormat(
+        name="full_manifest",
+        file_extension="csv",
+        media_type="text/csv; charset=utf-8",
+        write=write_full_manifest,
+        uses_profiles=True,
+    ),
+    PackFormat(
         name="nfc",
         file_extension="csv",
         media_type="text/csv; charset=utf-8",
@@ -106,6 +114,13 @@ _ROWS: Final = (
         uses_profiles=True,
         refuse=refuse_nfc,
         wants_unit_facts=wants_url_length,
+    ),
+    PackFormat(
+        name="qr_manifest",
+        file_extension="csv",
+        media_type="text/csv; charset=utf-8",
+        write=write_qr_manifest,
+        uses_profiles=True,
     ),
     PackFormat(
         name="qr_png",

@@ -6,22 +6,30 @@ format's own form is written. Not here: writing a table by a profile (`packs.tab
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from importlib import resources
+from string import Formatter
 from typing import Final, Literal
+from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Quoting = Literal["all", "minimal"]
 Encoding = Literal["utf-8", "utf-8-sig"]
 LineEnd = Literal["\n", "\r\n"]
 
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
+
 
 @dataclass(frozen=True, slots=True)
 class PrintProfile:
-    """One profile. `headers` has other names for columns; those it lacks keep their own."""
+    """One profile. `headers` has other names for columns; those it lacks keep their own.
+
+    `file_name` is the pattern of the name under which a pack is downloaded (`file_name_of`).
+    """
 
     name: str
     title: str
@@ -37,6 +45,22 @@ class PrintProfile:
         """What this profile calls the column."""
         return self.headers.get(column, column)
 
+    def file_name_of(self, place: PackPlace) -> str:
+        """The name of the pack's file; of other characters than `A-Za-z0-9._-` an underscore is left."""
+        return _UNSAFE.sub("_", self.file_name.format(**asdict(place)))
+
+
+@dataclass(frozen=True, slots=True)
+class PackPlace:
+    """What a pattern of file names may say of a pack, each in braces."""
+
+    export_group_id: UUID
+    mint_batch_id: UUID
+    product_sku: str
+    pack_index: int
+    pack_count: int
+    extension: str
+
 
 class _ProfileFile(BaseModel):
     """A data file: TOML with exactly these keys."""
@@ -51,6 +75,15 @@ class _ProfileFile(BaseModel):
     has_header: bool
     headers: dict[str, str]
     file_name: str
+
+    @field_validator("file_name")
+    @classmethod
+    def _has_known_places(cls, pattern: str) -> str:
+        places = {name for _, name, _, _ in Formatter().parse(pattern) if name is not None}
+        unknown = places - {each.name for each in fields(PackPlace)}
+        if unknown:
+            raise ValueError(f"{', '.join(sorted(unknown))}: no place of a file's name")
+        return pattern
 
 
 def _load() -> dict[str, PrintProfile]:

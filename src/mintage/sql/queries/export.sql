@@ -308,7 +308,10 @@ select
   pack.export_group_id,
   pack.mint_batch_id,
   pack.format,
+  pack.profile,
   pack.pack_index,
+  pack.pack_count,
+  product.sku as product_sku,
   pack.storage_path,
   pack.byte_size,
   pack.sha256,
@@ -317,6 +320,7 @@ select
 from payload_pack as pack
 join mint_batch as batch on batch.brand_id = pack.brand_id and batch.id = pack.mint_batch_id
 join brand on brand.id = pack.brand_id
+left join product on product.brand_id = pack.brand_id and product.id = pack.product_id
 where pack.brand_id = $1
   and pack.storage_path = any ($2::text[])
   and pack.status = 'completed'
