@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test test-long test-tools check sweep bench lock clean
+.PHONY: setup demo test test-long test-tools check sweep bench lock assets clean
 
 setup: $(STAMP)
 
@@ -46,6 +46,11 @@ bench: setup
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--extra demo --group dev pyproject.toml -o requirements.lock
+
+# What the console's pages stand on, copied out of npm packages. Needs Node.
+assets:
+	npm ci --prefix assets
+	$(BIN)/python assets/copy_assets.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

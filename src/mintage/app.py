@@ -14,6 +14,7 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -21,8 +22,12 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from mintage.api.app import build_api
+from mintage.api.auth import sign_in
 from mintage.api.door import Door
 from mintage.api.foreign import foreign_users
+from mintage.api.middleware import RequestIds
+from mintage.console.app import build_console
+from mintage.console.door import ConsoleDoor
 from mintage.db import embedded
 from mintage.db.connection import open_database
 from mintage.db.dsn import read_dsn
@@ -170,16 +175,23 @@ async def open_doors(runtime: Runtime, doors: Doors) -> AsyncIterator[ASGIApp]:
     """The application of the doors; at the end scans that wait are written."""
     settings, platform = runtime.settings, runtime.platform
     api: ASGIApp | None = None
+    console: ASGIApp | None = None
     if doors.has_api:
         await _look_into_store(runtime.store)
         users = foreign_users(
             settings, runtime.secrets, platform.database, settings.limits.clock_leeway_s
         )
-        api = build_api(
-            Door(platform, settings, runtime.secrets, runtime.store, foreign_users=users)
+        door = Door(platform, settings, runtime.secrets, runtime.store, foreign_users=users)
+        api = build_api(door)
+        console = RequestIds(
+            build_console(
+                ConsoleDoor(
+                    platform, settings, runtime.secrets, runtime.store, partial(sign_in, door)
+                )
+            )
         )
     if not doors.has_resolver:
-        yield Front(api, None, settings)
+        yield Front(api, None, settings, console)
         return
     buffer = ScanBuffer(platform.database, settings.limits, platform.countries)
     resolver = build_resolver(
@@ -193,7 +205,7 @@ async def open_doors(runtime: Runtime, doors: Doors) -> AsyncIterator[ASGIApp]:
     )
     task = asyncio.create_task(buffer.run())
     try:
-        yield Front(api, resolver, settings)
+        yield Front(api, resolver, settings, console)
     finally:
         await buffer.stop()
         await task
@@ -206,8 +218,15 @@ class PortTaken(OSError):
 class Front:
     """Sends a request to its door. On a host that is not the platform's, only the resolver answers."""
 
-    def __init__(self, api: ASGIApp | None, resolver: ASGIApp | None, settings: Settings) -> None:
+    def __init__(
+        self,
+        api: ASGIApp | None,
+        resolver: ASGIApp | None,
+        settings: Settings,
+        console: ASGIApp | None = None,
+    ) -> None:
         self._api = api
+        self._console = console
         self._resolver = resolver
         self._platform_hosts = platform_hosts(settings)
 
@@ -218,6 +237,8 @@ class Front:
 
     def _door_of(self, scope: Scope) -> ASGIApp:
         path: str = scope["path"]
+        if self._console is not None and self._is_of_console(path, scope):
+            return self._console
         if self._resolver is None or self._api is None:
             only = self._resolver or self._api
             if only is None:
@@ -228,6 +249,11 @@ class Front:
         if path.startswith(RESOLVER_PREFIXES) or _host(scope) not in self._platform_hosts:
             return self._resolver
         return self._api
+
+    def _is_of_console(self, path: str, scope: Scope) -> bool:
+        """The console answers on the platform's own names only: on a brand's host it is no page."""
+        is_console = path == "/console" or path.startswith("/console/")
+        return is_console and _host(scope) in self._platform_hosts
 
 
 def platform_hosts(settings: Settings) -> frozenset[str]:

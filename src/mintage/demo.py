@@ -133,6 +133,7 @@ def print_summary(console: Console, facts: dict[str, Any], told: Told, data_dir:
         *(("scan", f"{scanned}  [green]{outcome}[/]") for scanned, outcome in told.scans),
         ("", ""),
         ("open", told.scans[0][0]),
+        ("console", f"{url}/console/"),
         ("sign in", f"{owner['email']}  password {owner['password']}"),
         ("API", f"{url}/rest/v1/rpc/list_mint_batches"),
         ("a pack", escape(str(data_dir / "payload-packs" / told.packs[0]["storage_path"]))),

@@ -28,7 +28,7 @@ async def test_a_command_that_does_not_hear_the_interrupt_is_made_to_quit(
     tmp_path: Path, log: int
 ) -> None:
     command = ["/bin/sh", "-c", "trap '' INT; echo deaf; exec sleep 60"]
-    kept = launch(command, directory=tmp_path, account=None, log=log, stop_s=0.2)
+    kept = launch(command, directory=tmp_path, account=None, log=log, stop_s=1.0)
     while os.pread(log, 10, 0) != b"deaf\n":
         assert is_running(kept.pid)
     kept.pipe.release()

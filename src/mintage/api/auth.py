@@ -130,6 +130,16 @@ async def _password_grant(door: Door, request: Request, given: Mapping[str, obje
     limits = door.platform.limits
     if len(email) > _EMAIL_CHARACTERS_MAX or len(password) > limits.password_characters_max:
         return _INVALID_CREDENTIALS.response()
+    opened = await sign_in(door, request, email, password)
+    return (
+        _session_response(door, opened) if opened is not None else _INVALID_CREDENTIALS.response()
+    )
+
+
+async def sign_in(
+    door: Door, request: Request, email: str, password: str
+) -> accounts.OpenSession | None:
+    """Open a session of the account that both fit, or None; 429 after too many tries."""
     key, address = email_key(email), client_address(door, request)
     wait_s = door.sign_in_tries.take(key, address)
     if wait_s is not None:
@@ -144,11 +154,10 @@ async def _password_grant(door: Door, request: Request, given: Mapping[str, obje
         elif not await verify_password(password, account.password_hash):
             account = None
     if account is None:
-        return _INVALID_CREDENTIALS.response()
+        return None
     door.sign_in_tries.give_back(key, address)
     async with anonymous_call(door, request) as call:
-        opened = await accounts.open_session(call, account)
-    return _session_response(door, opened)
+        return await accounts.open_session(call, account)
 
 
 async def _refresh_grant(door: Door, request: Request, given: Mapping[str, object]) -> Response:

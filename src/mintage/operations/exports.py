@@ -6,12 +6,15 @@ Not here: writing the files (`pack_execution`) and handing them out (`downloads`
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 from uuid import UUID
+
+from pydantic import Field
 
 from mintage.db.paging import ListKey
 from mintage.db.queries import query
 from mintage.errors import not_found
+from mintage.operations.arguments import BrandArguments, Uuid
 from mintage.operations.arguments_exports import ListPayloadPacks, RequestPayloadPacks
 from mintage.operations.call import Answer, BlockingReason, Call, Refused, TryAgain
 from mintage.operations.events import record_event
@@ -26,6 +29,7 @@ _OPEN_GROUP: Final = query("export", "open_group")
 _INSERT_PACKS: Final = query("export", "insert_packs")
 _ENQUEUE_PACKS: Final = query("export", "enqueue_packs")
 _WAKE: Final = query("work_item", "wake")
+_GROUP_OF_PACK: Final = query("export", "group_of_pack")
 _LIST_NEWEST: Final = query("export", "list_newest")
 _LIST_OF_STATUS: Final = query("export", "list_of_status")
 _LIST_OF_BATCH: Final = query("export", "list_of_batch")
@@ -93,6 +97,18 @@ async def request_payload_packs(call: Call, arguments: RequestPayloadPacks) -> A
         "status": "pending",
         "is_duplicate": False,
     }
+
+
+class FindExportOfPack(BrandArguments):
+    pack_id: Annotated[Uuid, Field(description="the UUID of a payload pack")]
+
+
+async def find_export_of_pack(call: Call, arguments: FindExportOfPack) -> Answer:
+    """The export group that a pack is of: `{ok, export_group_id}`; an unknown id is `P0002`."""
+    group_id = await call.connection.fetchval(_GROUP_OF_PACK, call.brand_id, arguments.pack_id)
+    if group_id is None:
+        raise not_found("payload pack")
+    return {"ok": True, "export_group_id": group_id}
 
 
 async def list_payload_packs(call: Call, arguments: ListPayloadPacks) -> Answer:

@@ -7,15 +7,16 @@ one range read of the primary key. Not here: making units (`mint_execution`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 from uuid import UUID
 
 import asyncpg
+from pydantic import Field
 
 from mintage.db.paging import ListKey, encode_cursor
 from mintage.db.queries import query
-from mintage.errors import ArgumentProblem, invalid_input
-from mintage.operations.arguments import ListMintUnits
+from mintage.errors import ArgumentProblem, invalid_input, not_found
+from mintage.operations.arguments import BrandArguments, ListMintUnits, Uuid
 from mintage.operations.call import Answer, Call
 from mintage.operations.listing import HIGHEST_ID, LOWEST_ID, start_id
 from mintage.operations.resolver_urls import brand_base_url, resolver_url
@@ -99,6 +100,19 @@ async def list_mint_units(call: Call, arguments: ListMintUnits) -> Answer:
     if len(rows) > arguments.limit:
         return _page(shown, encode_cursor(key, [str(shown[-1]["id"])]))
     return _page(shown, encode_cursor(key, [str(stopped_at)]) if stopped_at is not None else None)
+
+
+class FindMintUnit(BrandArguments):
+    unit_id: Annotated[Uuid, Field(description="the UUID of a mint unit")]
+
+
+async def find_mint_unit(call: Call, arguments: FindMintUnit) -> Answer:
+    """One unit as the list shows it: `{ok, unit}`; an unknown id is `P0002`."""
+    lowest = arguments.unit_id
+    rows = await call.connection.fetch(_LIST, call.brand_id, lowest, _next(lowest), 1, None)
+    if not rows:
+        raise not_found("mint unit")
+    return {"ok": True, "unit": _unit(rows[0], await brand_base_url(call))}
 
 
 async def _range(call: Call, arguments: ListMintUnits) -> _Range | None:

@@ -325,3 +325,9 @@ where pack.brand_id = $1
   and pack.storage_path = any ($2::text[])
   and pack.status = 'completed'
   and batch.status <> 'voided'
+
+-- name: group_of_pack
+select export_group_id
+from payload_pack
+where brand_id = $1
+  and id = $2

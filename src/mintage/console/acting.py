@@ -1,0 +1,45 @@
+"""What a form asks for, tried: the answer, or the sentence that says what would be right.
+
+Errors that are nobody's input (403, 429, 503) are not caught here: they are pages of their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mintage.console.visit import Visit
+from mintage.errors import CONFLICT, INVALID_INPUT, SUBJECT_NOT_FOUND, MintageError
+
+_TOLD: Final = frozenset({INVALID_INPUT, SUBJECT_NOT_FOUND, CONFLICT})
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`answer` of what was done, or `problem` and the `status` to answer with."""
+
+    answer: dict[str, Any] | None
+    problem: str | None = None
+    status: int = 200
+
+
+async def tried(visit: Visit, rpc_name: str, /, **arguments: object) -> Outcome:
+    """Ask for `rpc_name`; bad input, conflicts and refusals become sentences."""
+    try:
+        answer = await visit.ask(rpc_name, **arguments)
+    except MintageError as error:
+        if error.kind not in _TOLD:
+            raise
+        return Outcome(None, _sentence(error), error.kind.status)
+    if answer["ok"]:
+        return Outcome(answer)
+    return Outcome(None, " ".join(str(each["message"]) for each in answer["blocking_reasons"]), 409)
+
+
+def _sentence(error: MintageError) -> str:
+    if not error.problems:
+        return error.message + (f" ({error.hint})" if error.hint else "")
+    return "; ".join(
+        f"{problem.argument.lstrip('_').replace('_', ' ')}: {problem.problem} – {problem.hint}"
+        for problem in error.problems[:5]
+    )

@@ -1,0 +1,184 @@
+"""Mint batches: the list, one batch with its steps, lots, packs and events, and what may be done with it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from starlette.responses import Response
+
+from mintage.console.forms import Form
+from mintage.console.lists import listed
+from mintage.console.render import fragment, go_to, page
+from mintage.console.texts import text
+from mintage.console.visit import Visit
+from mintage.errors import ROUTE_NOT_FOUND, SUBJECT_NOT_FOUND, MintageError
+from mintage.rules.lifecycle import (
+    BATCH_MOVES,
+    BATCH_STATUSES,
+    EXPORTABLE_BATCH_STATUSES,
+    BatchStatus,
+)
+
+STEPS: Final[tuple[BatchStatus, ...]] = (
+    "queued",
+    "processing",
+    "minted",
+    "exported",
+    "printed",
+    "applied",
+)
+_BEFORE_QUEUED: Final = frozenset({"draft"})
+_RUNNING: Final = frozenset({"draft", "queued", "processing"})
+_PACKS_MAX: Final = 100
+_EVENTS_MAX: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a batch's way: `state` is done, here, next or later."""
+
+    status: BatchStatus
+    state: str
+
+
+async def batches(visit: Visit) -> Response:
+    """`GET /console/b/<slug>/batches`."""
+    found, products = await asyncio.gather(
+        listed(
+            visit,
+            "list_mint_batches",
+            "batches",
+            ("status", "product_id", "from", "to"),
+        ),
+        visit.ask("list_products", limit=200),
+    )
+    return page(
+        visit,
+        "batches.html",
+        section="batches",
+        listed=found,
+        statuses=BATCH_STATUSES,
+        products=products["products"],
+    )
+
+
+async def batch(visit: Visit) -> Response:
+    """`GET …/batches/<id>`."""
+    return await _batch_page(visit)
+
+
+async def progress(visit: Visit) -> Response:
+    """`GET …/batches/<id>/progress`: the way of a batch, and its bar while it is minted."""
+    found = await _batch(visit)
+    is_running = found["status"] in _RUNNING
+    if not is_running:
+        # All of the page has changed: lots, packs, what may be done.
+        response = fragment(visit, "parts/progress.html", **_facts(found))
+        response.headers["hx-refresh"] = "true"
+        return response
+    return fragment(visit, "parts/progress.html", **_facts(found))
+
+
+async def set_status(visit: Visit, form: Form) -> Response:
+    """`POST …/batches/<id>/status`: the next step, or void, which must be typed to be meant."""
+    visit.require("mint:write")
+    found = await _batch(visit)
+    wanted = form.get("status")
+    if wanted == "voided" and form.get("confirmation") != _confirmation(found):
+        problem = text("batch.void_not_confirmed", confirmation=_confirmation(found))
+        return await _batch_page(visit, problem=problem, status=400)
+    answer = await visit.ask(
+        "set_mint_batch_status",
+        mint_batch_id=found["id"],
+        status=wanted,
+        reason=form.optional("reason"),
+    )
+    return await _after(visit, answer)
+
+
+async def retry(visit: Visit, _form: Form) -> Response:
+    """`POST …/batches/<id>/retry`: queue a failed job again."""
+    visit.require("mint:write")
+    found = await _batch(visit)
+    answer = await visit.ask("retry_mint_job", mint_job_id=found["mint_job_id"])
+    return await _after(visit, answer)
+
+
+async def _after(visit: Visit, answer: Mapping[str, Any]) -> Response:
+    if not answer["ok"]:
+        sentences = [str(reason["message"]) for reason in answer["blocking_reasons"]]
+        return await _batch_page(visit, problem=" ".join(sentences), status=409)
+    return go_to(visit.request, visit.here.url(f"batches/{_id(visit)}"))
+
+
+async def _batch_page(visit: Visit, *, problem: str | None = None, status: int = 200) -> Response:
+    batch_id = _id(visit)
+    found, packs, events = await asyncio.gather(
+        _batch(visit),
+        visit.ask("list_payload_packs", mint_batch_id=batch_id, limit=_PACKS_MAX),
+        visit.ask("list_mint_events", mint_batch_id=batch_id, limit=_EVENTS_MAX),
+    )
+    return page(
+        visit,
+        "batch.html",
+        section="batches",
+        status=status,
+        problem=problem,
+        packs=packs["packs"],
+        more_packs=packs["has_more"],
+        events=events["events"],
+        more_events=events["has_more"],
+        confirmation=_confirmation(found),
+        **_facts(found),
+    )
+
+
+def _facts(found: dict[str, Any]) -> dict[str, object]:
+    now: BatchStatus = found["status"]
+    allowed = BATCH_MOVES["caller"][now]
+    return {
+        "batch": found,
+        "steps": steps(now),
+        "is_running": now in _RUNNING,
+        "may_be_exported": now in EXPORTABLE_BATCH_STATUSES,
+        "next_status": next((step for step in STEPS if step in allowed), None),
+        "may_be_voided": "voided" in allowed,
+        "share": found["minted_quantity"] / found["requested_quantity"],
+    }
+
+
+def steps(now: BatchStatus) -> list[Step]:
+    """The way of a batch, and where it stands; a failed or voided one stands nowhere on it."""
+    if now not in STEPS and now not in _BEFORE_QUEUED:
+        return [Step(step, "later") for step in STEPS]
+    place = STEPS.index(now) if now in STEPS else 0
+    states = ["done"] * place + ["here"] + ["later"] * (len(STEPS) - place - 1)
+    return [Step(step, state) for step, state in zip(STEPS, states, strict=True)]
+
+
+def _confirmation(found: Mapping[str, Any]) -> str:
+    """What must be typed to void: the number of units that are lost with it."""
+    return str(found["minted_quantity"] or found["requested_quantity"])
+
+
+async def _batch(visit: Visit) -> dict[str, Any]:
+    try:
+        answer = await visit.ask("get_mint_batch_by_id", mint_batch_id=_id(visit))
+    except MintageError as error:
+        if error.kind is SUBJECT_NOT_FOUND:
+            raise MintageError(ROUTE_NOT_FOUND, message=text("batch.not_found")) from None
+        raise
+    found: dict[str, Any] = answer["batch"]
+    return found
+
+
+def _id(visit: Visit) -> UUID:
+    """The batch's id in the address; 404 if it is none."""
+    try:
+        return UUID(visit.request.path_params["id"])
+    except ValueError:
+        raise MintageError(ROUTE_NOT_FOUND, message=text("batch.not_found")) from None

@@ -1,0 +1,113 @@
+"""The console's cookie: a token that names a session, and the form token that goes with it.
+
+The cookie is HttpOnly, SameSite=Strict, of path /console, and the API never reads it; the token in it has a
+key and an audience of its own (SECURITY). Each page asks the database whether the session still holds, so
+signing out ends it everywhere. Not here: the sessions' rows (`operations.accounts`).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import jwt
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from starlette.responses import Response
+
+from mintage.secrets import Secrets
+from mintage.tokens import Session, TokenRefused, now_s
+
+COOKIE: Final = "mintage_console"
+THEME_COOKIE: Final = "mintage_theme"
+PATH: Final = "/console"
+AUDIENCE: Final = "mintage-console"
+LIFETIME_S: Final = 12 * 3600
+_TOKEN_CHARACTERS_MAX: Final = 1000
+_YEAR_S: Final = 365 * 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Cookies:
+    """Makes and reads the cookie's token. `is_https`: the cookie is `Secure`."""
+
+    secrets: Secrets
+    is_https: bool
+
+    def session_token(self, session: Session) -> str:
+        """A token of 12 hours for `session`."""
+        issued_at = now_s()
+        claims = {
+            "aud": AUDIENCE,
+            "sub": str(session.user_id),
+            "sid": str(session.session_id),
+            "iat": issued_at,
+            "exp": issued_at + LIFETIME_S,
+        }
+        return jwt.encode(claims, _key(self.secrets, b"session"), algorithm="HS256")
+
+    def read_session(self, token: str) -> Session:
+        """The session that the cookie names. Raises `TokenRefused` for anything else."""
+        if len(token) > _TOKEN_CHARACTERS_MAX:
+            raise TokenRefused
+        try:
+            claims = jwt.decode(
+                token,
+                _key(self.secrets, b"session"),
+                algorithms=["HS256"],
+                audience=AUDIENCE,
+                options={"require": ["aud", "exp", "iat", "sub"], "strict_aud": True},
+            )
+            return Session(UUID(claims["sub"]), UUID(claims["sid"]))
+        except (jwt.PyJWTError, LookupError, TypeError, ValueError, AttributeError):
+            raise TokenRefused from None
+
+    def set_session(self, response: Response, session: Session) -> None:
+        """Sign the browser in."""
+        response.set_cookie(
+            COOKIE,
+            self.session_token(session),
+            max_age=LIFETIME_S,
+            path=PATH,
+            secure=self.is_https,
+            httponly=True,
+            samesite="strict",
+        )
+
+    def clear_session(self, response: Response) -> None:
+        """Sign the browser out."""
+        response.delete_cookie(
+            COOKIE, path=PATH, secure=self.is_https, httponly=True, samesite="strict"
+        )
+
+    def set_theme(self, response: Response, theme: str) -> None:
+        """Remember light, dark, or what the browser prefers."""
+        response.set_cookie(
+            THEME_COOKIE,
+            theme,
+            max_age=_YEAR_S,
+            path=PATH,
+            secure=self.is_https,
+            httponly=True,
+            samesite="strict",
+        )
+
+    def form_token(self, session: Session) -> str:
+        """What every form of this session carries, and no other site can know."""
+        key = _key(self.secrets, b"forms")
+        digest = hmac.digest(key, session.session_id.bytes, hashlib.sha256)
+        return base64.urlsafe_b64encode(digest).decode("ascii").rstrip("=")
+
+    def is_form_token(self, session: Session, given: str) -> bool:
+        """True if a form that carries `given` is one of this session's pages."""
+        return hmac.compare_digest(self.form_token(session).encode(), given.encode())
+
+
+def _key(secrets: Secrets, use: bytes) -> bytes:
+    """A key for `use`, drawn from the platform's secret (RFC 5869)."""
+    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"mintage console " + use)
+    return derived.derive(secrets.api_secret)

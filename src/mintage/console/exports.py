@@ -1,0 +1,282 @@
+"""Exports: ask for packs in a format with its options, watch them being written, download them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal, cast
+from uuid import UUID
+
+from starlette.responses import RedirectResponse, Response
+
+from mintage.console.forms import Form
+from mintage.console.lists import listed
+from mintage.console.render import HEADERS, fragment, go_to, page
+from mintage.console.texts import text
+from mintage.console.visit import Visit
+from mintage.errors import INVALID_INPUT, ROUTE_NOT_FOUND, SUBJECT_NOT_FOUND, MintageError
+from mintage.operations import downloads
+from mintage.operations import exports as operations_exports
+from mintage.operations.call import Caller
+from mintage.operations.downloads import files_of
+from mintage.packs.formats import FORMATS, PackFormat
+from mintage.packs.print_profiles import PROFILES
+from mintage.perform import perform
+from mintage.permits import DownloadPermit, sign_permit
+from mintage.rpcs import Rpc
+from mintage.rules.lifecycle import PACK_STATUSES
+from mintage.storage import BUCKET
+
+_FIND: Final = Rpc(
+    downloads.find_pack_files, downloads.FindPackFiles, "exports:read", is_read_only=True
+)
+_FIND_EXPORT: Final = Rpc(
+    operations_exports.find_export_of_pack,
+    operations_exports.FindExportOfPack,
+    "mint:read",
+    is_read_only=True,
+)
+_DOWNLOAD_LIFETIME_S: Final = 60
+_PACKS_MAX: Final = 200
+_DEFAULT_FORMAT: Final = "csv"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a form that asks for one of a format's options."""
+
+    name: str
+    kind: Literal["choice", "number", "yes_no", "text"]
+    description: str
+    default: str
+    choices: tuple[str, ...] = ()
+
+
+async def exports(visit: Visit) -> Response:
+    """`GET /console/b/<slug>/exports`."""
+    found = await listed(visit, "list_payload_packs", "packs", ("status", "mint_batch_id"))
+    return page(visit, "exports.html", section="exports", listed=found, statuses=PACK_STATUSES)
+
+
+async def new_export(visit: Visit) -> Response:
+    """`GET …/exports/new?mint_batch_id=…&format=…`."""
+    visit.require("exports:write")
+    query = visit.request.query_params
+    form = Form(
+        {
+            "mint_batch_id": query.get("mint_batch_id", ""),
+            "format": query.get("format", _DEFAULT_FORMAT),
+        }
+    )
+    return await _form_page(visit, form)
+
+
+async def request_export(visit: Visit, form: Form) -> Response:
+    """`POST …/exports/new`."""
+    visit.require("exports:write")
+    pack_format = FORMATS.get(form.get("format"))
+    options = _options(pack_format, form) if pack_format is not None else None
+    try:
+        answer = await visit.ask(
+            "request_payload_packs",
+            mint_batch_id=form.optional("mint_batch_id"),
+            format=form.optional("format"),
+            profile=form.optional("profile"),
+            options=options or None,
+        )
+    except MintageError as error:
+        if error.kind not in {INVALID_INPUT, SUBJECT_NOT_FOUND}:
+            raise
+        return await _form_page(visit, form, problem=error.details or error.message, status=400)
+    if not answer["ok"]:
+        sentences = " ".join(str(reason["message"]) for reason in answer["blocking_reasons"])
+        return await _form_page(visit, form, problem=sentences, status=409)
+    return go_to(visit.request, visit.here.url(f"exports/{answer['export_group_id']}"))
+
+
+async def group(visit: Visit) -> Response:
+    """`GET …/exports/<id>`: the packs of one export."""
+    return page(visit, "export.html", section="exports", **await _group_facts(visit))
+
+
+async def of_pack(visit: Visit) -> Response:
+    """`GET …/exports/of-pack/<id>`: leads to the export that a pack is of."""
+    raw = {"_brand_id": str(visit.here.id), "_pack_id": visit.request.path_params["id"]}
+    caller = Caller("user", visit.session.user_id)
+    try:
+        answer = await perform(visit.door.platform, caller, _FIND_EXPORT, raw, visit.request_id)
+    except MintageError as error:
+        if error.kind not in {INVALID_INPUT, SUBJECT_NOT_FOUND}:
+            raise
+        raise MintageError(ROUTE_NOT_FOUND, message=text("export.not_found")) from None
+    return go_to(visit.request, visit.here.url(f"exports/{answer['export_group_id']}"))
+
+
+async def group_progress(visit: Visit) -> Response:
+    """`GET …/exports/<id>/progress`."""
+    facts = await _group_facts(visit)
+    response = fragment(visit, "parts/packs.html", **facts)
+    if not facts["is_running"]:
+        response.headers["hx-refresh"] = "true"
+    return response
+
+
+async def download(visit: Visit) -> Response:
+    """`GET …/download/<path>`: leads to a signed address of the file, good for a minute."""
+    path = visit.request.path_params["path"]
+    raw = {"_brand_id": str(visit.here.id), "_paths": [path]}
+    caller = Caller("user", visit.session.user_id)
+    answer = await perform(visit.door.platform, caller, _FIND, raw, visit.request_id)
+    file = files_of(answer).get(path)
+    if file is None:
+        raise MintageError(ROUTE_NOT_FOUND, message=text("export.no_file"))
+    permit = DownloadPermit(
+        bucket=BUCKET,
+        path=path,
+        pack_id=file.pack_id,
+        signed_at_s=_now_s(answer),
+        expires_at_s=_now_s(answer) + _DOWNLOAD_LIFETIME_S,
+        signer_type="user",
+        signer_id=visit.session.user_id,
+    )
+    token = sign_permit(visit.door.secrets.storage_key, permit)
+    url = f"/storage/v1/object/sign/{BUCKET}/{path}?token={token}"
+    return RedirectResponse(url, 303, HEADERS)
+
+
+def _now_s(answer: Mapping[str, object]) -> float:
+    return cast("datetime", answer["now"]).timestamp()
+
+
+async def _group_facts(visit: Visit) -> dict[str, Any]:
+    try:
+        group_id = UUID(visit.request.path_params["id"])
+    except ValueError:
+        raise MintageError(ROUTE_NOT_FOUND, message=text("export.not_found")) from None
+    packs: list[dict[str, Any]] = []
+    cursor = None
+    while True:
+        answer = await visit.ask(
+            "list_payload_packs", export_group_id=group_id, limit=_PACKS_MAX, cursor=cursor
+        )
+        packs += answer["packs"]
+        cursor = answer["next_cursor"]
+        if cursor is None or len(packs) > _PACKS_MAX * 5:
+            break
+    if not packs:
+        raise MintageError(ROUTE_NOT_FOUND, message=text("export.not_found"))
+    packs.sort(key=lambda pack: (pack["pack_index"], str(pack["id"])))
+    done = sum(pack["status"] == "completed" for pack in packs)
+    return {
+        "packs": packs,
+        "first": packs[0],
+        "group_id": group_id,
+        "done": done,
+        "is_running": any(pack["status"] in {"pending", "generating"} for pack in packs),
+        "total_bytes": sum(pack["byte_size"] or 0 for pack in packs),
+    }
+
+
+async def _form_page(
+    visit: Visit, form: Form, *, problem: str | None = None, status: int = 200
+) -> Response:
+    pack_format = FORMATS.get(form.get("format"), FORMATS[_DEFAULT_FORMAT])
+    batches, chosen = await asyncio.gather(
+        visit.ask("list_mint_batches", limit=100), _chosen_batch(visit, form.get("mint_batch_id"))
+    )
+    exportable = [
+        batch
+        for batch in batches["batches"]
+        if batch["status"] in {"minted", "exported", "printed", "applied"}
+    ]
+    if chosen is not None and all(batch["id"] != chosen["id"] for batch in exportable):
+        exportable.insert(0, chosen)
+    return page(
+        visit,
+        "export_new.html",
+        section="exports",
+        status=status,
+        form=form,
+        problem=problem,
+        batches=exportable,
+        formats=[name for name in FORMATS if name != "group_manifest"],
+        format=pack_format,
+        fields=fields_of(pack_format),
+        profiles=PROFILES.values(),
+    )
+
+
+async def _chosen_batch(visit: Visit, batch_id: str) -> dict[str, Any] | None:
+    if not batch_id:
+        return None
+    try:
+        answer = await visit.ask("get_mint_batch_by_id", mint_batch_id=batch_id)
+    except MintageError as error:
+        if error.kind not in {INVALID_INPUT, SUBJECT_NOT_FOUND}:
+            raise
+        return None
+    return cast("dict[str, Any]", answer["batch"])
+
+
+def fields_of(pack_format: PackFormat) -> list[Field]:
+    """The options of a format as fields of a form, from the model that checks them."""
+    schema = pack_format.options_model.model_json_schema()
+    return [
+        _field(name, described | _followed(described, schema))
+        for name, described in schema.get("properties", {}).items()
+    ]
+
+
+def _followed(described: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """What a reference or the one alternative beside null says."""
+    for part in (described, *described.get("anyOf", ())):
+        if "$ref" in part:
+            return dict(schema["$defs"][part["$ref"].rpartition("/")[2]])
+        if part is not described and part.get("type") != "null":
+            return dict(part)
+    return {}
+
+
+def _field(name: str, described: Mapping[str, Any]) -> Field:
+    default = described.get("default")
+    shown = "" if default is None else str(default)
+    description = described.get("description", "")
+    if "enum" in described:
+        return Field(name, "choice", description, shown, tuple(map(str, described["enum"])))
+    match described.get("type"):
+        case "boolean":
+            return Field(name, "yes_no", description, "yes" if default else "")
+        case "integer" | "number":
+            return Field(name, "number", description, shown)
+    return Field(name, "text", description, shown)
+
+
+def _options(pack_format: PackFormat, form: Form) -> dict[str, object]:
+    """The options that the form gives, as JSON would hold them; those left empty are left out."""
+    schema = pack_format.options_model.model_json_schema().get("properties", {})
+    options: dict[str, object] = {}
+    for field in fields_of(pack_format):
+        given = form.get(f"option_{field.name}")
+        if field.kind == "yes_no":
+            options[field.name] = given == "yes"
+        elif given:
+            options[field.name] = _value(field, given, schema[field.name])
+    return options
+
+
+def _value(field: Field, given: str, described: Mapping[str, Any]) -> object:
+    """A text of the form as the option's type; a text that is none stays one, and is refused as such."""
+    if field.kind not in {"number", "choice"} or given in {
+        choice for choice in described.get("enum", ()) if isinstance(choice, str)
+    }:
+        return given
+    try:
+        return int(given)
+    except ValueError:
+        pass
+    try:
+        return float(given)
+    except ValueError:
+        return given

@@ -1,0 +1,93 @@
+"""The overview: the brand's figures, its days, what runs now, what happened last, what looks like clones."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from mintage.console.render import fragment, page
+from mintage.console.visit import Visit
+
+DAYS: Final = 30
+RUNNING_MAX: Final = 10
+EVENTS_MAX: Final = 8
+_CHART_WIDTH: Final = 600
+_CHART_HEIGHT: Final = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One day of a chart, in the chart's own units; `title` is what a pointer is told."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    day: str
+    value: int
+
+
+async def overview(visit: Visit) -> Response:
+    """`GET /console/b/<slug>/`."""
+    kpis, activity, events, running = await asyncio.gather(
+        visit.ask("get_mint_kpis"),
+        visit.ask("get_scan_activity", days=DAYS),
+        visit.ask("list_mint_events", limit=EVENTS_MAX),
+        _running(visit),
+    )
+    days = activity["days"]
+    return page(
+        visit,
+        "overview.html",
+        section="overview",
+        kpis=kpis["kpis"],
+        minted=bars(days, "units_minted"),
+        scanned=bars(days, "scans"),
+        chart_width=_CHART_WIDTH,
+        chart_height=_CHART_HEIGHT,
+        events=events["events"],
+        running=running,
+    )
+
+
+async def running(visit: Visit) -> Response:
+    """`GET …/running`: the batches that are being minted, again and again."""
+    return fragment(visit, "parts/running.html", running=await _running(visit))
+
+
+async def _running(visit: Visit) -> list[dict[str, Any]]:
+    answers = await asyncio.gather(
+        *(
+            visit.ask("list_mint_batches", status=status, limit=RUNNING_MAX)
+            for status in ("processing", "queued")
+        )
+    )
+    batches = [batch for answer in answers for batch in answer["batches"]]
+    return batches[:RUNNING_MAX]
+
+
+def bars(days: Sequence[dict[str, Any]], figure: str) -> list[Bar]:
+    """A bar per day, the highest as high as the chart; all of height 0 where nothing happened."""
+    highest = max((day[figure] for day in days), default=0)
+    step = _CHART_WIDTH / max(len(days), 1)
+    found = []
+    for index, day in enumerate(days):
+        value = day[figure]
+        height = round(value / highest * (_CHART_HEIGHT - 4), 2) if highest else 0.0
+        if value and height < 2:
+            height = 2.0  # A day on which something happened is seen, however little it was.
+        found.append(
+            Bar(
+                x=round(index * step + step * 0.14, 2),
+                y=round(_CHART_HEIGHT - height, 2),
+                width=round(step * 0.72, 2),
+                height=height,
+                day=str(day["day"]),
+                value=value,
+            )
+        )
+    return found

@@ -1,0 +1,231 @@
+"""Pages as HTML: the templates' environment, what every page is given, and the headers it is sent with.
+
+No inline script or style, nothing from elsewhere. Not here: what a page is about (its own module).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from mintage.console.cookies import THEME_COOKIE
+from mintage.console.texts import has_text, text
+from mintage.rules.roles import Action
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from mintage.console.visit import Visit
+    from mintage.errors import MintageError
+
+THEMES: Final = ("auto", "light", "dark")
+STATIC_URL: Final = "/console/static"
+HEADERS: Final = {
+    "content-security-policy": (
+        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+        "form-action 'self'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cache-control": "no-store",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the navigation: `key` names its text, `path` its page, `action` who sees it."""
+
+    key: str
+    path: str
+    action: Action = "mint:read"
+
+
+NAVIGATION: Final = (
+    Entry("overview", ""),
+    Entry("mint", "mint", "mint:write"),
+    Entry("batches", "batches"),
+    Entry("units", "units"),
+    Entry("exports", "exports"),
+    Entry("products", "products"),
+    Entry("activity", "activity"),
+    Entry("settings", "settings", "admin"),
+)
+
+
+def page(
+    visit: Visit, template: str, /, *, section: str = "", status: int = 200, **context: object
+) -> Response:
+    """A whole page of somebody signed in. `section` is the entry of the navigation that it is in."""
+    brand = visit.brand
+    entries = [entry for entry in NAVIGATION if brand is not None and brand.may(entry.action)]
+    html = (
+        _environment()
+        .get_template(template)
+        .render(
+            visit=visit,
+            brand=brand,
+            section=section,
+            entries=entries,
+            form_token=visit.form_token,
+            theme=theme_of(visit.request),
+            address=visit.request.url.path,
+            **context,
+        )
+    )
+    return HTMLResponse(html, status, HEADERS)
+
+
+def fragment(visit: Visit, template: str, /, **context: object) -> Response:
+    """A part of a page, to take the place of the one that is shown."""
+    html = (
+        _environment()
+        .get_template(template)
+        .render(visit=visit, brand=visit.brand, form_token=visit.form_token, **context)
+    )
+    return HTMLResponse(html, 200, HEADERS)
+
+
+def plain_page(
+    request: Request, template: str, /, *, status: int = 200, **context: object
+) -> Response:
+    """A page of nobody in particular: signing in, errors."""
+    html = (
+        _environment()
+        .get_template(template)
+        .render(visit=None, brand=None, section="", entries=[], theme=theme_of(request), **context)
+    )
+    return HTMLResponse(html, status, HEADERS)
+
+
+def error_page(request: Request, visit: Visit | None, error: MintageError) -> Response:
+    """`error` as a page that says what would be right, and the id under which it is logged."""
+    key = f"error.{error.kind.status}"
+    context: dict[str, Any] = {
+        "title": text(f"{key}.title" if has_text(f"{key}.title") else "error.any.title"),
+        "sentence": text(
+            f"{key}.sentence" if has_text(f"{key}.sentence") else "error.any.sentence"
+        ),
+        "error": error,
+        "request_id": request.state.request_id,
+    }
+    if visit is None:
+        response = plain_page(request, "error.html", status=error.kind.status, **context)
+    else:
+        response = page(visit, "error.html", status=error.kind.status, **context)
+    if error.retry_after_s is not None:
+        response.headers["retry-after"] = str(error.retry_after_s)
+    return response
+
+
+def go_to(request: Request, url: str) -> Response:
+    """See another page: 303 for a browser, a header for a part of a page that was asked for."""
+    if "hx-request" in request.headers:
+        return Response(status_code=204, headers=HEADERS | {"hx-redirect": url})
+    return RedirectResponse(url, 303, HEADERS)
+
+
+def theme_of(request: Request) -> str:
+    """What the visitor has chosen; `auto` follows the browser."""
+    theme = request.cookies.get(THEME_COOKIE, "auto")
+    return theme if theme in THEMES else "auto"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("mintage.console", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {"t": text, "has_text": has_text, "static": static_url, "url_of": url_of}
+    environment.filters |= {
+        "number": number,
+        "when": when,
+        "day": day,
+        "bytes": byte_size,
+        "percent": percent,
+        "short_id": short_id,
+    }
+    return environment
+
+
+@cache
+def static_url(path: str) -> str:
+    """The address of a file of ours, which changes with its content: browsers keep it for ever."""
+    content = resources.files("mintage.console").joinpath(f"static/{path}").read_bytes()
+    return f"{STATIC_URL}/{path}?v={hashlib.sha256(content).hexdigest()[:12]}"
+
+
+def url_of(path: str, /, **query: object) -> str:
+    """`path` with those of `query` that have a value."""
+    pairs = {name: str(value) for name, value in query.items() if value not in (None, "")}
+    return f"{path}?{urlencode(pairs)}" if pairs else path
+
+
+def number(value: int | float | None) -> str:
+    """12,345; a dash for none."""
+    return "–" if value is None else f"{value:,}"
+
+
+def percent(value: float | None) -> str:
+    """25.0 %; a dash for none."""
+    return "–" if value is None else f"{value * 100:.1f} %"
+
+
+def when(value: datetime | None) -> Markup:
+    """A time in UTC, exact to the second, as people read it; a dash for none."""
+    if value is None:
+        return Markup("–")
+    moment = value.astimezone(UTC)
+    shown = f"{moment.day} {moment:%b %Y, %H:%M:%S}"
+    return Markup('<time datetime="{}" title="UTC">{}</time>').format(moment.isoformat(), shown)
+
+
+def day(value: object) -> str:
+    """A day in short: 31 Jan."""
+    if not isinstance(value, str):
+        value = str(value)
+    moment = datetime.fromisoformat(value)
+    return f"{moment.day} {moment:%b}"
+
+
+def byte_size(value: int | None) -> str:
+    """1.7 MB; a dash for none."""
+    if value is None:
+        return "–"
+    size = float(value)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    raise AssertionError("gigabytes have no end")
+
+
+def short_id(value: object) -> Markup:
+    """The last eight of an id, the whole of it in its title."""
+    return Markup('<code title="{0}">…{1}</code>').format(escape(value), str(value)[-8:])
+
+
+def problems_by_field(error: MintageError) -> Mapping[str, str]:
+    """What is wrong with each argument, by its name without underscore; what belongs to a part of a
+    list stands with the list."""
+    found: dict[str, str] = {}
+    for problem in error.problems:
+        field = problem.argument.lstrip("_").partition("[")[0].partition(".")[0]
+        sentence = f"{problem.argument.lstrip('_')}: {problem.problem}; {problem.hint}"
+        found.setdefault(field, sentence)
+    return found

@@ -1,0 +1,108 @@
+"""Units: the list, and one unit with its symbol, its status and everything that happened to it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final, cast
+from uuid import UUID
+
+from starlette.responses import Response
+
+from mintage.console.forms import Form
+from mintage.console.lists import listed
+from mintage.console.render import HEADERS, go_to, page
+from mintage.console.texts import text
+from mintage.console.visit import Visit
+from mintage.errors import INVALID_INPUT, ROUTE_NOT_FOUND, SUBJECT_NOT_FOUND, MintageError
+from mintage.operations import mint_units
+from mintage.operations.call import Caller
+from mintage.packs.symbol_svg import symbol_svg
+from mintage.packs.symbols import qr_symbol
+from mintage.perform import perform
+from mintage.rpcs import Rpc
+from mintage.rules.lifecycle import UNIT_STATUSES
+
+_FIND: Final = Rpc(
+    mint_units.find_mint_unit, mint_units.FindMintUnit, "mint:read", is_read_only=True
+)
+_SCANS_MAX: Final = 50
+_MODULE_MM: Final = 1.0
+_QUIET_ZONE_MODULES: Final = 4
+
+
+async def units(visit: Visit) -> Response:
+    """`GET /console/b/<slug>/units`."""
+    found = await listed(
+        visit, "list_mint_units", "units", ("mint_batch_id", "mint_lot_id", "status")
+    )
+    return page(visit, "units.html", section="units", listed=found, statuses=UNIT_STATUSES)
+
+
+async def unit(visit: Visit) -> Response:
+    """`GET …/units/<id>`."""
+    return await _unit_page(visit)
+
+
+async def symbol(visit: Visit) -> Response:
+    """`GET …/units/<id>/symbol.svg`: the QR code of the unit's resolver URL, as packs hold it."""
+    found = await _unit(visit, _id(visit))
+    drawn = qr_symbol(found["resolver_url"], "M")
+    content = symbol_svg(drawn, _MODULE_MM, _QUIET_ZONE_MODULES)
+    return Response(content, headers=HEADERS, media_type="image/svg+xml")
+
+
+async def revoke(visit: Visit, form: Form) -> Response:
+    """`POST …/units/<id>/revoke`: for ever; the box must be ticked."""
+    visit.require("mint:write")
+    unit_id = _id(visit)
+    if form.get("confirmation") != "yes":
+        return await _unit_page(visit, problem=text("unit.revoke_not_confirmed"), status=400)
+    try:
+        answer = await visit.ask(
+            "revoke_mint_units", unit_ids=[str(unit_id)], reason=form.optional("reason")
+        )
+    except MintageError as error:
+        if error.kind is not INVALID_INPUT:
+            raise
+        return await _unit_page(visit, problem=error.message, status=400)
+    if not answer["ok"]:
+        sentences = " ".join(str(reason["message"]) for reason in answer["blocking_reasons"])
+        return await _unit_page(visit, problem=sentences, status=409)
+    return go_to(visit.request, visit.here.url(f"units/{unit_id}"))
+
+
+async def _unit_page(visit: Visit, *, problem: str | None = None, status: int = 200) -> Response:
+    unit_id = _id(visit)
+    found, scans = await asyncio.gather(
+        _unit(visit, unit_id), visit.ask("list_scan_events", unit_id=unit_id, limit=_SCANS_MAX)
+    )
+    return page(
+        visit,
+        "unit.html",
+        section="units",
+        status=status,
+        unit=found,
+        scans=scans["scan_events"],
+        more_scans=scans["has_more"],
+        problem=problem,
+    )
+
+
+async def _unit(visit: Visit, unit_id: UUID) -> dict[str, Any]:
+    raw = {"_brand_id": str(visit.here.id), "_unit_id": str(unit_id)}
+    caller = Caller("user", visit.session.user_id)
+    try:
+        answer = await perform(visit.door.platform, caller, _FIND, raw, visit.request_id)
+    except MintageError as error:
+        if error.kind is SUBJECT_NOT_FOUND:
+            raise MintageError(ROUTE_NOT_FOUND, message=text("unit.not_found")) from None
+        raise
+    return cast("dict[str, Any]", answer["unit"])
+
+
+def _id(visit: Visit) -> UUID:
+    """The unit's id in the address; 404 if it is none."""
+    try:
+        return UUID(visit.request.path_params["id"])
+    except ValueError:
+        raise MintageError(ROUTE_NOT_FOUND, message=text("unit.not_found")) from None

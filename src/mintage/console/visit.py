@@ -1,0 +1,155 @@
+"""One request of somebody who has signed in: who it is, in which brand, and what they may ask.
+
+Everything is asked by `perform`, as through every door; the console has no way of its own to data. Not
+here: what a page shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, cast
+from uuid import UUID
+
+from mintage.console.cookies import COOKIE, Cookies
+from mintage.console.door import ConsoleDoor
+from mintage.db.queries import query
+from mintage.errors import FORBIDDEN, MintageError
+from mintage.operations import accounts
+from mintage.operations.call import ANONYMOUS, Call, Caller
+from mintage.perform import perform
+from mintage.rpcs import RPCS
+from mintage.rules.roles import Action, BrandRole, role_may
+from mintage.tokens import Session, TokenRefused
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+_NOW: Final = query("access", "now")
+_BRANDS_A_PAGE: Final = 200
+_BRAND_PAGES_MAX: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Brand:
+    """A brand that the visitor is a member of, and as what."""
+
+    id: UUID
+    slug: str
+    name: str
+    role: BrandRole
+
+    def may(self, action: Action) -> bool:
+        """True if the visitor's role allows `action`: controls of others are not shown."""
+        return role_may(self.role, action)
+
+    def url(self, path: str = "") -> str:
+        """The address of one of the brand's pages."""
+        return f"/console/b/{self.slug}/{path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request of a signed-in user. `brand` is None on pages of no brand."""
+
+    door: ConsoleDoor
+    request: Request
+    session: Session
+    email: str
+    brands: tuple[Brand, ...]
+    brand: Brand | None = None
+
+    @property
+    def here(self) -> Brand:
+        """The brand of the page."""
+        if self.brand is None:
+            raise RuntimeError("this page is of no brand")
+        return self.brand
+
+    @property
+    def request_id(self) -> str:
+        request_id: str = self.request.state.request_id
+        return request_id
+
+    @property
+    def form_token(self) -> str:
+        return Cookies(self.door.secrets, self.door.is_https).form_token(self.session)
+
+    async def ask(self, rpc_name: str, /, **arguments: object) -> dict[str, Any]:
+        """Perform an RPC in the page's brand; arguments without the underscore, None left out.
+
+        Raises `MintageError` as every door does. `ok` may be false.
+        """
+        raw: dict[str, object] = {
+            f"_{name}": _wire(value) for name, value in arguments.items() if value is not None
+        }
+        rpc = RPCS[rpc_name]
+        if rpc.audience == "brand":
+            raw["_brand_id"] = str(self.here.id)
+        caller = Caller("user", self.session.user_id)
+        answer = await perform(self.door.platform, caller, rpc, raw, self.request_id)
+        return cast("dict[str, Any]", dict(answer))
+
+    def in_brand(self, slug: str) -> Visit:
+        """The visit on a page of the brand. 403 for a brand of others, as for one there is not."""
+        for brand in self.brands:
+            if brand.slug == slug:
+                return replace(self, brand=brand)
+        raise MintageError(FORBIDDEN)
+
+    def require(self, action: Action) -> None:
+        """403 unless the visitor's role allows `action`; `perform` checks again."""
+        if not self.here.may(action):
+            raise MintageError(FORBIDDEN)
+
+
+async def visit_of(door: ConsoleDoor, request: Request) -> Visit | None:
+    """The visit, if the cookie names a session that holds; None for somebody unknown."""
+    token = request.cookies.get(COOKIE)
+    if token is None:
+        return None
+    try:
+        session = Cookies(door.secrets, door.is_https).read_session(token)
+    except TokenRefused:
+        return None
+    platform = door.platform
+    async with platform.database.transaction(
+        ANONYMOUS.identity(None), read_only=True
+    ) as connection:
+        now: datetime = platform.pinned_now or await connection.fetchval(_NOW)
+        call = Call(connection, ANONYMOUS, None, None, now, platform.limits, "")
+        found = await accounts.account_of_session(call, session.session_id, session.user_id)
+    if found is None:
+        return None
+    visit = Visit(door, request, session, found[0].email, ())
+    return replace(visit, brands=await _brands_of(visit))
+
+
+async def _brands_of(visit: Visit) -> tuple[Brand, ...]:
+    brands: list[Brand] = []
+    cursor: str | None = None
+    for _ in range(_BRAND_PAGES_MAX):
+        answer = await visit.ask("list_my_brands", limit=_BRANDS_A_PAGE, cursor=cursor)
+        brands += [
+            Brand(UUID(str(each["id"])), each["slug"], each["name"], each["role"])
+            for each in answer["brands"]
+        ]
+        cursor = answer["next_cursor"]
+        if cursor is None:
+            break
+    return tuple(sorted(brands, key=lambda brand: (brand.name.casefold(), brand.slug)))
+
+
+def _wire(value: object) -> object:
+    """A value as it would stand in a JSON body."""
+    match value:
+        case UUID():
+            return str(value)
+        case datetime():
+            return value.isoformat()
+        case Mapping():
+            return {key: _wire(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_wire(inner) for inner in value]
+    return value

@@ -1,0 +1,240 @@
+"""Every page for every member of the cast: who sees it, what it may load, and what it never holds."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+
+import pytest
+
+from mintage.console.render import HEADERS
+from tests.console.conftest import HOME, Console, ids_in
+
+PAGES = (
+    "",
+    "running",
+    "mint",
+    "batches",
+    "batches/{batch}",
+    "batches/{batch}/progress",
+    "units",
+    "units?mint_batch_id={batch}&status=minted",
+    "units/{unit}",
+    "units/{unit}/symbol.svg",
+    "exports",
+    "exports/new",
+    "exports/new?mint_batch_id={batch}&format=rfid",
+    "exports/{group}",
+    "exports/{group}/progress",
+    "products",
+    "products/new",
+    "products/{product}",
+    "activity",
+    "activity.csv",
+    "activity/scans",
+    "activity/scans.csv",
+    "settings",
+    "search",
+    "search?q=SKU",
+)
+ADMINS = frozenset(
+    {"mint", "settings", "exports/new", "exports/new?mint_batch_id={batch}&format=rfid"}
+)
+EDITORS = frozenset({"products/new"})
+
+
+async def stage(console: Console) -> dict[str, str]:
+    """A minted batch, an export of it, and their ids."""
+    submitted = await console.world.minted(3)
+    batch = str(submitted["mint_batch_id"])
+    group = await console.world.rpc("request_payload_packs", mint_batch_id=batch, format="csv")
+    units = await console.world.rpc("list_mint_units", mint_batch_id=batch)
+    return {
+        "batch": batch,
+        "group": str(group["export_group_id"]),
+        "unit": str(units["units"][0]["id"]),
+        "product": str(units["units"][0]["product_id"]),
+    }
+
+
+def expected(member: str, page: str) -> int:
+    if page in ADMINS and member not in {"owner", "admin"}:
+        return 403
+    if page in EDITORS and member not in {"owner", "admin", "editor"}:
+        return 403
+    return 200
+
+
+@pytest.mark.parametrize("member", ["viewer", "editor", "admin", "owner"])
+async def test_a_member_sees_the_pages_of_his_role(console: Console, member: str) -> None:
+    ids = await stage(console)
+    browser = await console.signed_in(member)
+    for page in PAGES:
+        answer = await browser.get(HOME + page.format(**ids))
+        assert answer.status_code == expected(member, page), page
+        for name, value in HEADERS.items():
+            if name != "cache-control":
+                assert answer.headers[name] == value, page
+
+
+async def test_a_stranger_is_refused_alike_everywhere(console: Console) -> None:
+    ids = await stage(console)
+    browser = await console.signed_in("stranger")
+    for page in PAGES:
+        answer = await browser.get(HOME + page.format(**ids))
+        assert answer.status_code == 403, page
+        assert "No access" in answer.text
+    unknown = await browser.get("/console/b/there-is-none/batches")
+    known = await browser.get(f"{HOME}batches")
+    without_ids = re.compile(r"<code>[0-9a-f]{32}</code>|/console/[^\"]*")
+    assert without_ids.sub("", unknown.text) == without_ids.sub("", known.text)
+
+
+async def test_another_brands_ids_are_not_found(console: Console) -> None:
+    ids = await stage(console)
+    browser = await console.signed_in("stranger")
+    for page in PAGES:
+        if "{" in page and "?" not in page:
+            answer = await browser.get("/console/b/rival/" + page.format(**ids))
+            assert answer.status_code == 404, page
+
+
+async def test_nobody_is_asked_to_sign_in(console: Console) -> None:
+    browser = console.browser()
+    for page in PAGES:
+        answer = await browser.get(HOME + page)
+        assert answer.status_code == 303
+        assert answer.headers["location"].startswith("/console/sign-in")
+    part = await browser.get(f"{HOME}running", **{"hx-request": "true"})
+    assert (part.status_code, part.headers["hx-redirect"]) == (
+        204,
+        "/console/sign-in?next=%2Fconsole%2Fb%2Facme%2Frunning",
+    )
+
+
+async def test_a_viewer_is_shown_no_form_that_changes_anything(console: Console) -> None:
+    ids = await stage(console)
+    browser = await console.signed_in("viewer")
+    for page in PAGES:
+        text = (await browser.get(HOME + page.format(**ids))).text
+        posts = re.findall(r'<form[^>]*method="post"[^>]*action="([^"]*)"', text)
+        assert set(posts) <= {"/console/theme", "/console/sign-out"}, page
+        assert f'href="{HOME}mint"' not in text
+
+
+async def test_no_page_needs_anything_inline_or_from_elsewhere(console: Console) -> None:
+    ids = await stage(console)
+    browser = await console.signed_in("owner")
+    for page in PAGES:
+        text = (await browser.get(HOME + page.format(**ids))).text
+        assert not re.search(r"<style|\sstyle=|\son[a-z]+=|<script(?![^>]*\ssrc=)", text), page
+        for address in re.findall(r'<(?:script|link|img)[^>]*(?:src|href)="([^"]*)"', text):
+            assert address.startswith("/console/"), address
+            assert (await browser.get(address)).status_code == 200
+
+
+async def test_a_file_that_is_not_ours_is_not_found(console: Console) -> None:
+    browser = console.browser()
+    for path in (
+        "console.py",
+        "../app.py",
+        "%2e%2e/app.py",
+        "vendor/",
+        "vendor/HASHES.txt/",
+        "texts/en.toml",
+    ):
+        assert (await browser.get(f"/console/static/{path}")).status_code in {303, 404}, path
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "batches/nonsense",
+        "units/nonsense",
+        "exports/nonsense",
+        "products/nonsense",
+        "exports/of-pack/nonsense",
+        "download/nonsense",
+        "nonsense",
+    ],
+)
+async def test_what_is_not_there_is_a_page_that_says_so(console: Console, path: str) -> None:
+    browser = await console.signed_in("owner")
+    answer = await browser.get(HOME + path)
+    assert answer.status_code in {404, 405}
+    assert "<h1>" in answer.text
+
+
+async def test_a_filter_that_is_none_is_told_beside_the_filters(console: Console) -> None:
+    browser = await console.signed_in("owner")
+    for page in (
+        "batches?status=nonsense",
+        "units?mint_batch_id=nonsense",
+        "activity?from=nonsense",
+        "exports?status=x",
+        "batches?cursor=nonsense",
+    ):
+        answer = await browser.get(HOME + page)
+        assert answer.status_code == 200, page
+        assert 'role="alert"' in answer.text, page
+
+
+async def test_the_pages_of_a_list_lead_to_all_rows(console: Console) -> None:
+    submitted = await console.world.minted(60)
+    browser = await console.signed_in("viewer")
+    url = f"{HOME}units?mint_batch_id={submitted['mint_batch_id']}"
+    seen = []
+    while url:
+        text = (await browser.get(url)).text
+        seen += ids_in(text, "units")
+        found = re.search(r'rel="next" href="([^"]*)"', text)
+        url = found[1].replace("&amp;", "&") if found else ""
+    assert len(seen) == len(set(seen)) == 60
+
+
+async def test_search_finds_and_understands_a_scanned_address(console: Console) -> None:
+    submitted = await console.world.minted(2)
+    units = await console.world.rpc("list_mint_units", mint_batch_id=submitted["mint_batch_id"])
+    unit = units["units"][0]
+    browser = await console.signed_in("viewer")
+    for given in (
+        unit["serial_number"],
+        unit["resolver_url"],
+        str(unit["id"]),
+        f"https://x.example/mu/{unit['id']}",
+    ):
+        answer = await browser.client.get(
+            f"{HOME}search", params={"q": given}, headers={"hx-request": "true"}
+        )
+        assert ids_in(answer.text, "units") == [unit["id"]], given
+        assert "<html" not in answer.text
+
+
+async def test_a_spreadsheet_gets_all_events_and_no_formula(console: Console) -> None:
+    submitted = await console.world.minted(2)
+    await console.world.rpc(
+        "set_mint_batch_status",
+        mint_batch_id=submitted["mint_batch_id"],
+        status="voided",
+        reason="=cmd()",
+    )
+    browser = await console.signed_in("viewer")
+    answer = await browser.get(f"{HOME}activity.csv?mint_batch_id={submitted['mint_batch_id']}")
+    assert answer.headers["content-disposition"] == 'attachment; filename="acme-events.csv"'
+    rows = list(csv.reader(io.StringIO(answer.text)))
+    assert rows[0][:2] == ["created_at", "event_type"]
+    assert any("=cmd()" in cell for row in rows for cell in row)
+    assert not any(cell.startswith(("=", "+", "-", "@")) for row in rows for cell in row)
+    listed = await console.world.rpc(
+        "list_mint_events", mint_batch_id=submitted["mint_batch_id"], limit=200
+    )
+    assert len(rows) - 1 == len(listed["events"])
+
+
+async def test_a_pack_is_downloaded_by_an_address_good_for_a_minute(console: Console) -> None:
+    ids = await stage(console)
+    browser = await console.signed_in("viewer")
+    text = (await browser.get(f"{HOME}exports/{ids['group']}")).text
+    assert "/download/" not in text
+    assert (await browser.get(f"{HOME}download/{ids['group']}/0001-1.csv")).status_code == 404
