@@ -870,7 +870,7 @@ grant select, insert, update on brand_turn to mintage_service;
 do $history$
 begin
   if to_regclass('public.schema_migration') is not null then
-    grant select on public.schema_migration to mintage_app;
+    grant select on public.schema_migration to mintage_app, mintage_resolver;
   end if;
 end
 $history$;
