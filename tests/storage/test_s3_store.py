@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -28,7 +31,7 @@ from tests.storage.s3_server import (
     Weather,
     s3_server,
 )
-from tests.storage.window import OBJECT, Window, open_window
+from tests.storage.window import BASE, OBJECT, Window, open_window
 from tests.support.world import World
 
 PATH = "brand/group/0001-1.csv"
@@ -109,6 +112,24 @@ async def test_a_file_whose_writing_fails_is_never_there(store: PackStore) -> No
             await store.put(PATH, broken())
         assert await store.head(PATH) is None
     assert await listed(store, "brand") == []
+
+
+async def test_a_writer_that_is_killed_leaves_no_file(
+    store: PackStore, server: S3Server, tmp_path: Path
+) -> None:
+    url = f"s3://{BUCKET}/{tmp_path.name}"
+    writer = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.storage.upload_process", url, PATH),
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, **server.environment()},
+    )
+    assert writer.stdout is not None
+    assert await writer.stdout.readline() == b"half\n"
+    writer.kill()
+    await writer.wait()
+    assert await store.head(PATH) is None
+    assert await listed(store, "brand") == []
+    assert (await store.put(PATH, [b"whole"])).byte_size == 5
 
 
 async def test_a_missing_file_has_no_size_cannot_be_read_and_may_be_deleted(
@@ -256,8 +277,7 @@ async def test_a_signed_url_is_served_whole_in_ranges_and_by_head(
         ("bytes=-7", content[-7:]),
         (f"bytes={len(content) - 1}-", content[-1:]),
     ):
-        path = f"{OBJECT}/{pack['storage_path']}"
-        part = await window.ask("GET", path, headers={"range": header})
+        part = await window.ask("GET", BASE + url, None, headers={"range": header})
         assert (part.status_code, part.content) == (206, expected)
     await store.delete(pack["storage_path"])
     assert (await window.open(url)).status_code == 500
