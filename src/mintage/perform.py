@@ -1,8 +1,8 @@
 """The one way in: a caller, an RPC and raw arguments become an authorized call, in one transaction, answered.
 
 HTTP, console, worker and CLI all come through here; only the resolver does not. Order of checks (SPEC §2):
-`_brand_id` → membership, role, scope → all other arguments → the operation. Not here: who the caller is
-(`api.auth` reads tokens), and any rule of the domain.
+`_brand_id` → how many calls → membership, role, scope → all other arguments → the operation. Not here: who
+the caller is (`api.auth` reads tokens), and any rule of the domain.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from mintage.operations.arguments import Arguments, parse_arguments, parse_brand
 from mintage.operations.call import Answer, Call, Caller, Refused, Transactions, TryAgain
 from mintage.operations.countries import NO_COUNTRIES, Countries
 from mintage.operations.mint_chunks import ChunkShelf
+from mintage.operations.rate_limits import CallRates
 from mintage.rules.roles import BRAND_ROLES, SCOPES, Role
 from mintage.settings import Limits
 
@@ -40,7 +41,7 @@ _OF_SERVICE: Final = query("access", "of_service")
 class Platform:
     """What performing needs. `pinned_now` is for tests only: the clock stands still.
 
-    `shelf` holds the chunks of units that this process has built ahead.
+    `shelf` holds the chunks of units that this process has built ahead, `rates` the calls it has taken.
     """
 
     database: Database
@@ -48,6 +49,7 @@ class Platform:
     pinned_now: datetime | None = None
     shelf: ChunkShelf = field(default_factory=ChunkShelf)
     countries: Countries = NO_COUNTRIES
+    rates: CallRates = field(default_factory=CallRates)
 
     def transactions(self, caller: Caller, request_id: str) -> Transactions:
         return Transactions(
@@ -65,6 +67,10 @@ async def perform(
     if rpc.audience == "service" and caller.kind not in {"service", "system"}:
         raise MintageError(FORBIDDEN)
     try:
+        if caller.counted_as:
+            await platform.rates.count(
+                platform.database, platform.limits, caller.counted_as, brand_id
+            )
         if rpc.opens_transactions:
             arguments = await _parsed(rpc, raw)
             answer: Answer = await rpc.function(

@@ -49,6 +49,10 @@ class Limits:
     statement_timeout_s: int = 30
     replica_lag_s_max: float = 10.0
     preflight_kept_days: int = 30
+    calls_a_minute: int = 600
+    calls_share_max: int = 30
+    calls_counted_first_max: int = 10
+    callers_counted_max: int = 50_000
     misses_a_minute_max: int = 60
     miss_addresses_max: int = 50_000
     questions_waiting_max: int = 10_000
@@ -134,6 +138,9 @@ SETTINGS: Final = (
     SettingDoc("MINTAGE_STORAGE_URL", "", "where packs are kept, when not in the data directory"),
     SettingDoc("MINTAGE_POOL_CONNECTIONS", "10", "PostgreSQL connections a process"),
     SettingDoc(
+        "MINTAGE_CALLS_A_MINUTE", "600", "calls taken of one caller in one brand in a minute"
+    ),
+    SettingDoc(
         "MINTAGE_TRUSTED_PROXIES", "", "addresses whose X-Forwarded-* are believed, by comma"
     ),
     SettingDoc("MINTAGE_COUNTRY_FILE", "", "MaxMind-format file for the country of a scan"),
@@ -193,6 +200,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         country_file=Path(country_file).expanduser() if country_file else None,
         secrets_file=Path(secrets_file).expanduser() if secrets_file else data_dir / "secrets.json",
         limits=Limits(
+            calls_a_minute=_integer(environment, "MINTAGE_CALLS_A_MINUTE", 600, 1, 10_000_000),
             resolver_base_url=_resolver_base_url(resolver_domain, port),
             foreign_issuer=foreign.issuer if foreign is not None else "",
         ),

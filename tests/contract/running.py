@@ -86,7 +86,7 @@ async def _serve_database(
         dsn, connections=10, statement_timeout_s=30, application="fuzzing"
     )
     try:
-        limits = Limits(job_lease_s=5.0, backoff_s=(0.0, 0.0))
+        limits = Limits(job_lease_s=5.0, backoff_s=(0.0, 0.0), calls_a_minute=1_000_000)
         stage = await build_stage(await build_world(Platform(database, limits)))
         settings = read_settings({"MINTAGE_DATA": str(folder)})
         secrets = parse_secrets(new_secrets_text())

@@ -27,8 +27,9 @@ TABLES_WITHOUT_BRAND_CONTENT = {
     "api_key",
     "work_item",
     "brand_turn",
+    "rate_limit",
 }
-"""The tables marked (M) in DATA-MODEL: no row-level security. Everything else is a brand's."""
+"""The tables marked (M) in DATA-MODEL, and hashes of callers: no row-level security. Others are a brand's."""
 APPEND_ONLY_TABLES = ("mint_event", "mint_unit", "scan_event", "serial_registry")
 CALLERS_ROLES = ("mintage_app", "mintage_service", "mintage_resolver")
 ROLES = (*CALLERS_ROLES, "mintage_minter")

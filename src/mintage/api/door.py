@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -87,11 +87,17 @@ async def caller_or_anonymous(door: Door, request: Request) -> Caller:
 def _caller_of(verified: Session | KeyToken | ClientToken) -> Caller:
     match verified:
         case Session():
-            return Caller("user", verified.user_id)
+            return Caller("user", verified.user_id, counted_as=f"user {verified.user_id}")
         case ClientToken():
-            return Caller("api_key", verified.api_key_id, verified.brand_id, verified.scopes)
+            return Caller(
+                "api_key",
+                verified.api_key_id,
+                verified.brand_id,
+                verified.scopes,
+                counted_as=f"api_key {verified.api_key_id}",
+            )
         case KeyToken(role="service_role"):
-            return SERVICE
+            return replace(SERVICE, counted_as="service")
     return ANONYMOUS
 
 

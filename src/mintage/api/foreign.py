@@ -52,7 +52,9 @@ class ForeignUsers:
         user_id = self._known.get(subject)
         if user_id is None:
             user_id = await self._looked_up(subject)
-        return Caller("user", user_id)
+        # Without an account there is no id: then the subject is who it is.
+        name = f"user {user_id}" if user_id is not None else f"subject {self.issuer} {subject}"
+        return Caller("user", user_id, counted_as=name)
 
     async def _looked_up(self, subject: str) -> UUID | None:
         async with self.database.transaction(

@@ -31,12 +31,16 @@ _NOW: Final = query("access", "now")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, as the door has established it. Brand roles are not here: they are read on each call."""
+    """Who calls, as the door has established it. Brand roles are not here: they are read on each call.
+
+    `counted_as` names who it is to the rate limit; empty for calls that the platform makes itself.
+    """
 
     kind: CallerKind
     id: UUID | None = None
     brand_id: UUID | None = None
     scopes: frozenset[Scope] = frozenset()
+    counted_as: str = field(default="", compare=False)
 
     def identity(self, brand_id: UUID | None) -> Identity:
         """What row-level security is told when this caller works for `brand_id`."""

@@ -613,6 +613,14 @@ create table brand_turn (
   primary key (kind, brand_id)
 );
 
+-- Rate limits that all processes share, by a hash of caller and brand (GCRA, rules/rates.py). What a crash
+-- of the server forgets costs nothing: no WAL is written.
+create unlogged table rate_limit (
+  caller_key   bytea primary key check (octet_length(caller_key) = 32),
+  paid_back_at timestamptz not null,
+  granted      integer not null
+) with (fillfactor = 50);
+
 -- What scanned codes name, many at once: the brand is set here and the keys are looked for in it, in one
 -- call. Read by key only. Row-level security holds: the functions run with the rights of their caller.
 create function find_scanned(_brand_id uuid, _kinds text[], _ids uuid[], _gtins text[], _texts text[])
@@ -865,6 +873,8 @@ grant select on brand_tally, brand_total, batch_tally to mintage_app;
 grant select, insert, update on brand_tally, brand_total, batch_tally to mintage_service;
 grant select, insert, update, delete on work_item to mintage_app, mintage_service;
 grant select, insert, update on brand_turn to mintage_service;
+grant select, insert, update on rate_limit to mintage_app, mintage_service;
+grant delete on rate_limit to mintage_service;
 
 -- What a release reads before it serves. The table is there, unless this file was run by hand.
 do $history$

@@ -13,6 +13,7 @@ from mintage.db.queries import query
 from mintage.operations.call import Transactions
 from mintage.operations.mint_preflight import remove_old_preflights
 from mintage.operations.pack_sweep import sweep_orphans
+from mintage.operations.rate_limits import remove_old_rate_limits
 from mintage.operations.scan_recording import remove_old_scan_receipts, remove_old_scans
 from mintage.operations.tallies import fold_tallies
 from mintage.storage import PackStore
@@ -43,6 +44,7 @@ def duties_of(store: PackStore) -> tuple[Duty, ...]:
 
     return (
         Duty("fold tallies", 2.0, fold_tallies),
+        Duty("remove old rate limits", 300.0, remove_old_rate_limits),
         Duty("remove old preflights", 6 * 3600.0, remove_old_preflights),
         Duty("make scan partitions", 6 * 3600.0, make_scan_partitions),
         Duty("drop old scans", 24 * 3600.0, remove_old_scans),
