@@ -32,6 +32,7 @@ from mintage.db import embedded
 from mintage.db.connection import open_database
 from mintage.db.dsn import read_dsn
 from mintage.db.migrate import migrate, require_current_schema
+from mintage.db.replica import Replica
 from mintage.operations.countries import open_countries
 from mintage.packs.workshop import Workshop
 from mintage.perform import Platform
@@ -194,21 +195,47 @@ async def open_doors(runtime: Runtime, doors: Doors) -> AsyncIterator[ASGIApp]:
         yield Front(api, None, settings, console)
         return
     buffer = ScanBuffer(platform.database, settings.limits, platform.countries)
-    resolver = build_resolver(
-        Resolver(
-            database=platform.database,
-            limits=settings.limits,
-            scan_buffer=buffer,
-            product_page_key=runtime.secrets.product_page_key,
-            trusted_proxies=settings.trusted_proxies,
+    async with _replica_of(runtime) as replica:
+        resolver = build_resolver(
+            Resolver(
+                database=platform.database,
+                limits=settings.limits,
+                scan_buffer=buffer,
+                product_page_key=runtime.secrets.product_page_key,
+                trusted_proxies=settings.trusted_proxies,
+                replica=replica,
+            )
         )
+        task = asyncio.create_task(buffer.run())
+        try:
+            yield Front(api, resolver, settings, console)
+        finally:
+            await buffer.stop()
+            await task
+
+
+@asynccontextmanager
+async def _replica_of(runtime: Runtime) -> AsyncIterator[Replica | None]:
+    """The replica of the settings, looked at while the context lasts; it need not answer at the start."""
+    settings, primary = runtime.settings, runtime.platform.database
+    if settings.replica_url is None:
+        yield None
+        return
+    database = await open_database(
+        settings.replica_url,
+        connections=settings.pool_connections,
+        statement_timeout_s=settings.limits.statement_timeout_s,
+        application="resolver on a replica",
+        connects_now=False,
     )
-    task = asyncio.create_task(buffer.run())
+    replica = Replica(database, primary, lag_s_max=settings.limits.replica_lag_s_max)
+    looking = asyncio.create_task(replica.run())
     try:
-        yield Front(api, resolver, settings, console)
+        yield replica
     finally:
-        await buffer.stop()
-        await task
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+        await database.close()
 
 
 class PortTaken(OSError):

@@ -2,33 +2,23 @@
 
 It needs the database alone, and calls `operations` directly: there is no caller to authorize, and the
 role `mintage_resolver` sees one brand, the host's. Not here: what a request says (`asking`), what a key
-names (`gathering`), which link answers (`negotiate`).
+names (`reading`), which link answers (`negotiate`).
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from mintage.db.connection import AWAY_ERRORS, Database, DatabaseRole, Identity
-from mintage.operations.call import ANONYMOUS, Call
-from mintage.operations.resolving import (
-    BrandHost,
-    Key,
-    ProductId,
-    ProductShown,
-    Subject,
-    find_product_shown,
-)
+from mintage.db.connection import AWAY_ERRORS, Database
+from mintage.db.replica import Replica
+from mintage.operations.resolving import BrandHost, Key, ProductId, ProductShown, Subject
 from mintage.operations.scanning import settled_outcome
 from mintage.resolver import answers
 from mintage.resolver.activating import Activations
 from mintage.resolver.answers import Answer, message_answer, page_answer
 from mintage.resolver.asking import Asking, read_request
-from mintage.resolver.gathering import KeyGatherer
 from mintage.resolver.genuine_tokens import GenuineTokens
 from mintage.resolver.linkset import anchors_of, description_json, linkset_json
 from mintage.resolver.misses import MissLimit
@@ -48,6 +38,7 @@ from mintage.resolver.pages import (
     product_page,
 )
 from mintage.resolver.paths import DESCRIPTION_PATH, Asked, asked_for
+from mintage.resolver.reading import Reader
 from mintage.resolver.scan_buffer import ScanBuffer, SeenScan
 from mintage.rules.lifecycle import ScanOutcome
 from mintage.rules.violation import RuleViolation
@@ -64,7 +55,8 @@ _RETRY_AFTER_S: Final = 1
 class Resolver:
     """What resolving needs. `pinned_now` is for tests only: the clock stands still.
 
-    `product_page_key` signs the tokens of product pages (32 bytes or more, used for nothing else).
+    `database` is the primary. `product_page_key` signs the tokens of product pages (32 bytes or more,
+    used for nothing else).
     """
 
     database: Database
@@ -73,6 +65,7 @@ class Resolver:
     product_page_key: bytes = field(repr=False)
     trusted_proxies: frozenset[str] = frozenset()
     pinned_now: datetime | None = None
+    replica: Replica | None = None
 
 
 def build_resolver(resolver: Resolver) -> ASGIApp:
@@ -102,7 +95,7 @@ class _Scanned(NamedTuple):
 class _Application:
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
-        self._gatherer = KeyGatherer(resolver.database, resolver.limits)
+        self._reader = Reader(resolver.database, resolver.replica, resolver.limits)
         self._proxies = TrustedProxies(resolver.trusted_proxies)
         self._tokens = GenuineTokens(resolver.product_page_key)
         self._activations = Activations(resolver.database, resolver.limits)
@@ -146,7 +139,7 @@ class _Application:
         if asked == "never_issued":
             return self._not_issued(asking)  # Before the database is asked, for the host even.
         key = None if asked == "nothing_here" else asked
-        found = await self._gatherer.find(asking.origin.host, key) if asking.origin.host else None
+        found = await self._reader.find(asking.origin.host, key) if asking.origin.host else None
         if found is None:
             return message_answer(404, asking.language, "brand_not_found", detail="brand_not_found")
         if problem:
@@ -260,15 +253,7 @@ class _Application:
         return page_answer(200, page, linkset_url=scanned.url)
 
     async def _product(self, scanned: _Scanned) -> ProductShown | None:
-        async with self._call(scanned.host) as call:
-            return await find_product_shown(call, scanned.subject.product_id)
-
-    @asynccontextmanager
-    async def _call(self, host: BrandHost) -> AsyncIterator[Call]:
-        identity = Identity(DatabaseRole.RESOLVER, host.brand_id)
-        async with self._resolver.database.transaction(identity, read_only=True) as connection:
-            limits = self._resolver.limits
-            yield Call(connection, ANONYMOUS, host.brand_id, None, host.now, limits, "resolver")
+        return await self._reader.product_shown(scanned.host, scanned.subject.product_id)
 
     def _not_issued(self, asking: Asking) -> Answer:
         self._misses.count(asking.origin.address)
