@@ -22,6 +22,7 @@ from mintage.errors import FORBIDDEN, INTERNAL, NOT_AUTHENTICATED, MintageError,
 from mintage.operations.arguments import Arguments, parse_arguments, parse_brand_id
 from mintage.operations.call import Answer, Call, Caller, Refused, Transactions, TryAgain
 from mintage.operations.countries import NO_COUNTRIES, Countries
+from mintage.operations.leases import OwedLeases
 from mintage.operations.mint_chunks import ChunkShelf
 from mintage.operations.rate_limits import CallRates
 from mintage.rules.roles import BRAND_ROLES, SCOPES, Role
@@ -41,19 +42,27 @@ _OF_SERVICE: Final = query("access", "of_service")
 class Platform:
     """What performing needs. `pinned_now` is for tests only: the clock stands still.
 
-    `shelf` holds the chunks of units that this process has built ahead, `rates` the calls it has taken.
+    `shelf` holds the chunks of units that this process has built ahead, `owed_leases` the leases that it could
+    not give back when the database was away, `rates` the calls it has taken.
     """
 
     database: Database
     limits: Limits
     pinned_now: datetime | None = None
     shelf: ChunkShelf = field(default_factory=ChunkShelf)
+    owed_leases: OwedLeases = field(default_factory=OwedLeases)
     countries: Countries = NO_COUNTRIES
     rates: CallRates = field(default_factory=CallRates)
 
     def transactions(self, caller: Caller, request_id: str) -> Transactions:
         return Transactions(
-            self.database, caller, self.limits, request_id, self.pinned_now, self.shelf
+            self.database,
+            caller,
+            self.limits,
+            request_id,
+            self.pinned_now,
+            self.shelf,
+            self.owed_leases,
         )
 
 

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError, NotSupportedError
 from obstore.store import AzureStore, GCSStore, LocalStore, S3Store, from_url
 
 from mintage.settings import Limits, SettingsError
@@ -51,6 +51,10 @@ class StorageFailure(Exception):
     """The store did not do as told; the cause is chained."""
 
 
+class FileTaken(StorageFailure):
+    """There is a file of that path already: it was left as it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredFile:
     """What is known of a file once it is written: size in bytes, SHA-256 in hexadecimal."""
@@ -70,6 +74,9 @@ class PackStore:
         self, store: ObjectStore, local_root: Path | None = None, title: str = "the store"
     ) -> None:
         self._store = store
+        self._mode: Literal["create", "overwrite"] = (
+            "create" if local_root is None or _has_hard_links(local_root) else "overwrite"
+        )
         self._local_root = local_root
         # Folders whose own names are on the disk for good; forgotten when there are many.
         self._lasting_folders: set[Path] = set()
@@ -92,7 +99,10 @@ class PackStore:
             raise SettingsError(f"MINTAGE_STORAGE_URL={self._title}: {wrong}") from None
 
     async def put(self, path: str, chunks: Iterable[bytes]) -> StoredFile:
-        """Write `chunks` to `path`, all or nothing, and make it last. Raises `StorageFailure`."""
+        """Write `chunks` to `path`, all or nothing, and make it last.
+
+        Raises `FileTaken` where there is a file already, as far as the store can tell; `StorageFailure`.
+        """
         return await self._in_thread(lambda: self._put(path, chunks))
 
     async def put_file(self, path: str, file: Path) -> StoredFile:
@@ -191,17 +201,50 @@ class PackStore:
             if len(beginning) > _ONE_REQUEST_BYTES:
                 break
         is_whole = len(beginning) <= _ONE_REQUEST_BYTES
-        obstore.put(
-            self._store,
-            path,
-            bytes(beginning) if is_whole else itertools.chain((bytes(beginning),), content),
-            attributes=None if self._local_root is not None else _attributes(path),
-            use_multipart=not is_whole,
-            max_concurrency=_PARTS_AT_ONCE,
-        )
+        body = bytes(beginning) if is_whole else itertools.chain((bytes(beginning),), content)
+        attributes = None if self._local_root is not None else _attributes(path)
+        self._send(path, body, attributes)
         if self._local_root is not None:
             self._flush_to_disk(self._local_root, path)
         return StoredFile(byte_size, digest.hexdigest())
+
+    def _send(
+        self, path: str, body: bytes | Iterator[bytes], attributes: dict[str, str] | None
+    ) -> None:
+        """Write a new file. Parts cannot be made to depend on there being none: that is asked before."""
+        if not isinstance(body, bytes):
+            if self._mode == "create" and self._has(path):
+                raise FileTaken("a file of this path is there already")
+            obstore.put(
+                self._store,
+                path,
+                body,
+                attributes=attributes,
+                use_multipart=True,
+                max_concurrency=_PARTS_AT_ONCE,
+            )
+            return
+        try:
+            obstore.put(
+                self._store,
+                path,
+                body,
+                attributes=attributes,
+                use_multipart=False,
+                mode=self._mode,
+            )
+        except AlreadyExistsError as error:
+            raise FileTaken("a file of this path is there already") from error
+        except NotSupportedError:
+            # A store without conditional writes.
+            obstore.put(self._store, path, body, attributes=attributes, use_multipart=False)
+
+    def _has(self, path: str) -> bool:
+        try:
+            obstore.head(self._store, path)
+        except FileNotFoundError:
+            return False
+        return True
 
     def _flush_to_disk(self, root: Path, path: str) -> None:
         # The row that follows is durable: the file must be so before it, by content and by name.
@@ -302,6 +345,18 @@ def _attributes(path: str) -> dict[str, str]:
         "Content-Disposition": f'attachment; filename="{group}-{index}.{extension}"',
         "Cache-Control": "private, no-store",
     }
+
+
+def _has_hard_links(root: Path) -> bool:
+    # What the store needs to write a file only where there is none.
+    try:
+        with tempfile.TemporaryDirectory(dir=root) as folder:
+            file = Path(folder, "file")
+            file.touch()
+            os.link(file, file.with_name("link"))
+    except OSError:
+        return False
+    return True
 
 
 def _remove_parts(root: Path, folder: str, age_s: float) -> int:

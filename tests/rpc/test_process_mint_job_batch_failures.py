@@ -16,7 +16,7 @@ import asyncpg
 import pytest
 
 from mintage.errors import UNAVAILABLE
-from mintage.operations import mint_execution
+from mintage.operations import leases, mint_execution
 from mintage.operations.mint_chunks import ChunkPlan, build_chunk
 from mintage.operations.mint_execution import Claim
 from mintage.rules.unit_ids import unit_id_bounds
@@ -33,7 +33,6 @@ from tests.support.minting import (
     execute,
     item_of,
     job_of,
-    let_leases_lapse,
     production_batch,
     units_of,
     with_limits,
@@ -273,7 +272,7 @@ async def test_a_shutdown_in_the_middle_is_no_attempt_and_gives_the_lease_back(
     assert await broken_invariants(world) == {}
 
 
-async def test_a_lease_that_cannot_be_given_back_lapses(
+async def test_a_lease_that_cannot_be_given_back_at_once_is_given_back_before_the_next_claim(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     submitted = await _submitted(world)
@@ -283,13 +282,11 @@ async def test_a_lease_that_cannot_be_given_back_lapses(
 
     with monkeypatch.context() as patch:
         patch.setattr(mint_execution, "_work", away)
-        patch.setattr(
-            mint_execution, "_ATTEMPT_FAILED", "select pg_terminate_backend(pg_backend_pid())"
-        )
+        patch.setattr(leases, "_GIVE_BACK", "select pg_terminate_backend(pg_backend_pid())")
         await refused_with(UNAVAILABLE, cycle(world))
     assert (await _item(world, submitted))["lease_owner"] is not None
-    await let_leases_lapse(world)
     assert (await cycle(world))["status"] == "COMPLETED"
+    assert (await job_of(world, submitted))["attempts"] == 0
 
 
 async def test_a_cycle_that_dies_in_its_closing_leaves_no_unit(

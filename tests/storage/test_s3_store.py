@@ -21,7 +21,7 @@ from mintage.app import Doors, Runtime, open_doors, run_worker
 from mintage.operations.pack_sweep import sweep_orphans
 from mintage.secrets import new_secrets_text, parse_secrets
 from mintage.settings import Limits, SettingsError, read_settings
-from mintage.storage import PackStore, StorageFailure, open_pack_store
+from mintage.storage import FileTaken, PackStore, StorageFailure, open_pack_store
 from tests.packs.desk import Desk
 from tests.storage.s3_server import (
     BUCKET,
@@ -130,6 +130,14 @@ async def test_a_writer_that_is_killed_leaves_no_file(
     assert await store.head(PATH) is None
     assert await listed(store, "brand") == []
     assert (await store.put(PATH, [b"whole"])).byte_size == 5
+
+
+@pytest.mark.parametrize("size", [1, 6_000_000])
+async def test_a_file_is_written_once_and_stays_as_it_is(store: PackStore, size: int) -> None:
+    await store.put(PATH, [b"1" * size])
+    with pytest.raises(FileTaken):
+        await store.put(PATH, [b"2" * size])
+    assert await read(store, PATH, 0, 1) == b"1"
 
 
 async def test_a_missing_file_has_no_size_cannot_be_read_and_may_be_deleted(

@@ -16,6 +16,7 @@ from uuid import UUID
 from mintage.db.connection import Connection, Database, DatabaseRole, Identity
 from mintage.db.queries import query
 from mintage.operations.countries import NO_COUNTRIES, Countries
+from mintage.operations.leases import OwedLeases
 from mintage.operations.mint_chunks import ChunkShelf
 from mintage.rules.roles import Action, Role, Scope, role_may, scopes_allow
 from mintage.rules.unit_ids import uuid7
@@ -139,6 +140,7 @@ class Transactions:
     request_id: str
     pinned_now: datetime | None = None
     shelf: ChunkShelf = field(default_factory=ChunkShelf)
+    owed_leases: OwedLeases = field(default_factory=OwedLeases)
 
     @asynccontextmanager
     async def call(self, brand_id: UUID, *, waits_for_disk: bool = True) -> AsyncIterator[Call]:

@@ -8,8 +8,6 @@ and what is in a chunk's rows (`mint_chunks`).
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,13 +24,13 @@ from mintage.operations import steps
 from mintage.operations.arguments import ProcessMintJobBatch
 from mintage.operations.call import Answer, Call, Transactions
 from mintage.operations.events import event_id, record_event
+from mintage.operations.leases import OWNER, Lease, give_back, give_back_owed
 from mintage.operations.mint_chunks import ChunkPlan, build_chunk, read_brought_serials
 from mintage.operations.tallies import Delta, add_deltas
 from mintage.rules.lifecycle import EventType, JobError
 from mintage.telemetry import logger
 
 KIND: Final = "mint_job"
-OWNER: Final = f"{socket.gethostname()}:{os.getpid()}"
 _CLAIM: Final = query("work_item", "claim")
 _CLAIM_ONE: Final = query("work_item", "claim_one")
 _ATTEMPT_FAILED: Final = query("work_item", "attempt_failed")
@@ -73,6 +71,10 @@ class Claim:
     serial_strata: int | None
     has_brought_serials: bool
 
+    @property
+    def lease(self) -> Lease:
+        return Lease(KIND, self.brand_id, self.mint_job_id, self.epoch, self.minted_quantity)
+
     def plan(self, count_max: int) -> ChunkPlan:
         """The chunk that is due: the units from `minted_quantity` on, `count_max` at most."""
         return ChunkPlan(
@@ -108,11 +110,11 @@ async def process_mint_job_batch(
     try:
         return await _work(transactions, claimed, arguments.batch_size)
     except AWAY_ERRORS:
-        # A lost connection is no attempt: the lease lapses, or is given back if the server answers.
-        await _give_lease_back(transactions, claimed)
+        # A lost connection is no attempt.
+        await give_back(transactions, claimed.lease)
         raise
     except asyncio.CancelledError:
-        await asyncio.shield(_give_lease_back(transactions, claimed))
+        await asyncio.shield(give_back(transactions, claimed.lease))
         raise
     except Exception as error:  # noqa: BLE001 - booked as an attempt and logged, never lost
         return await _book_failure(transactions, claimed, error)
@@ -120,26 +122,41 @@ async def process_mint_job_batch(
 
 async def _claim(transactions: Transactions, job_id: UUID | None) -> Claim | Answer:
     """Lease a job, in a transaction of its own. An answer instead where there is nothing to run."""
-    lease_s = transactions.limits.job_lease_s
-    service = transactions.caller.identity(None)
-    async with transactions.database.transaction(service, waits_for_disk=False) as connection:
-        steps.reached("mint_claim_begun")
-        if job_id is None:
-            item = await connection.fetchrow(_CLAIM, KIND, OWNER, lease_s)
-        else:
-            item = await connection.fetchrow(_CLAIM_ONE, KIND, job_id, OWNER, lease_s)
-        if item is not None:
-            steps.reached("mint_leased")
-            claimed = await _reserve(transactions, connection, item)
-            if claimed is not None:
-                return claimed
-        if job_id is None:
-            return {"ok": True, "mint_job_id": None, "status": "IDLE", "done": True}
-        brand_id = await connection.fetchval(_FIND_ANYWHERE, job_id)
+    await give_back_owed(transactions)
+    claimed: Claim | Answer | None = None
+    try:
+        async with transactions.database.transaction(
+            transactions.caller.identity(None), waits_for_disk=False
+        ) as connection:
+            steps.reached("mint_claim_begun")
+            item = await _lease(transactions, connection, job_id)
+            if item is not None:
+                steps.reached("mint_leased")
+                claimed = await _reserve(transactions, connection, item)
+            is_asked = claimed is None and job_id is not None
+            brand_id = await connection.fetchval(_FIND_ANYWHERE, job_id) if is_asked else None
+    except (*AWAY_ERRORS, asyncio.CancelledError):
+        # Perhaps it was committed all the same.
+        if isinstance(claimed, Claim):
+            transactions.owed_leases.add(claimed.lease)
+        raise
+    if claimed is not None:
+        return claimed
+    if job_id is None:
+        return {"ok": True, "mint_job_id": None, "status": "IDLE", "done": True}
     if brand_id is None:
         raise not_found("mint job")
     async with transactions.call(brand_id) as call:
         return await _state(call, job_id)
+
+
+async def _lease(
+    transactions: Transactions, connection: Connection, job_id: UUID | None
+) -> asyncpg.Record | None:
+    lease_s = transactions.limits.job_lease_s
+    if job_id is None:
+        return await connection.fetchrow(_CLAIM, KIND, OWNER, lease_s)
+    return await connection.fetchrow(_CLAIM_ONE, KIND, job_id, OWNER, lease_s)
 
 
 async def _reserve(
@@ -324,7 +341,6 @@ async def _book_failure(transactions: Transactions, claim: Claim, error: Excepti
             claim.brand_id,
             claim.mint_job_id,
             claim.epoch,
-            1,
             limits.backoff_s,
         )
         if attempts is None:
@@ -395,18 +411,6 @@ async def _fail_job(call: Call, job_id: UUID, code: JobError, attempts: int) -> 
     if batch["product_batch_id"] is not None and batch["given_back"]:
         await call.connection.execute(
             _GIVE_BACK, call.brand_id, batch["product_batch_id"], batch["given_back"], call.now
-        )
-
-
-async def _give_lease_back(transactions: Transactions, claim: Claim) -> None:
-    try:
-        async with transactions.call(claim.brand_id) as call:
-            await call.connection.execute(
-                _ATTEMPT_FAILED, KIND, claim.brand_id, claim.mint_job_id, claim.epoch, 0, ()
-            )
-    except AWAY_ERRORS:
-        _log.warning(
-            "a lease could not be given back and will lapse", mint_job_id=str(claim.mint_job_id)
         )
 
 

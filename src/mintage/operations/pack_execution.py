@@ -9,8 +9,6 @@ format (`packs`).
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -21,12 +19,13 @@ from uuid import UUID
 
 import asyncpg
 
-from mintage.db.connection import AWAY_ERRORS
+from mintage.db.connection import AWAY_ERRORS, Connection
 from mintage.db.queries import query
 from mintage.operations import steps
 from mintage.operations.call import SYSTEM, Call, Transactions
 from mintage.operations.events import record_event
 from mintage.operations.exports import KIND
+from mintage.operations.leases import OWNER, Lease, give_back, give_back_owed
 from mintage.operations.pack_choice import read_options
 from mintage.operations.tallies import Delta, add_deltas
 from mintage.operations.unit_rows import BatchFacts, SliceIncomplete, read_unit_columns
@@ -36,7 +35,7 @@ from mintage.packs.formats import FORMATS
 from mintage.packs.making import make_file, pack_chunks
 from mintage.packs.print_profiles import PROFILES
 from mintage.packs.workshop import Workshop
-from mintage.storage import PackStore, StorageFailure, StoredFile
+from mintage.storage import FileTaken, PackStore, StorageFailure, StoredFile
 from mintage.telemetry import logger
 
 PackResult = Literal["idle", "completed", "retried", "failed", "lost"]
@@ -44,7 +43,6 @@ PackError = Literal[
     "BATCH_VOIDED", "LEASE_LOST", "INTEGRITY_CHECK_FAILED", "STORAGE_FAILED", "INTERNAL"
 ]
 DRAFTS_PREFIX: Final = "mintage-pack-"
-OWNER: Final = f"{socket.gethostname()}:{os.getpid()}"
 _CLAIM: Final = query("work_item", "claim")
 _CLAIM_ONE: Final = query("work_item", "claim_one")
 _ATTEMPT_FAILED: Final = query("work_item", "attempt_failed")
@@ -105,6 +103,10 @@ class PackClaim:
     batch: BatchFacts
     facts: PackFacts
 
+    @property
+    def lease(self) -> Lease:
+        return Lease(KIND, self.brand_id, self.pack_id, self.epoch)
+
     def outcome(self, result: PackResult, error: PackError | None = None) -> PackOutcome:
         return PackOutcome(result, self.brand_id, self.pack_id, error)
 
@@ -135,11 +137,16 @@ async def process_payload_pack(
         outcome = await _close(transactions, claim, path, written)
     except AWAY_ERRORS:
         # The close may have been committed all the same: the file stays, for the sweep to judge.
-        await _give_lease_back(transactions, claim)
+        await give_back(transactions, claim.lease)
         raise
     except asyncio.CancelledError:
-        await asyncio.shield(_give_lease_back(transactions, claim))
+        await asyncio.shield(give_back(transactions, claim.lease))
         raise
+    except FileTaken:
+        # The server forgot a claim (a failover may) and gave its epoch out again: that file is not ours to
+        # remove, it may be what the pack states. The next epoch has a path of its own.
+        await give_back(transactions, claim.lease)
+        return claim.outcome("lost", "LEASE_LOST")
     except Exception as error:  # noqa: BLE001 - booked as an attempt and logged, never lost
         outcome = await _book_failure(transactions, claim, error)
     if outcome.result == "completed":
@@ -159,21 +166,36 @@ def file_path(claim: PackClaim) -> str:
 
 
 async def _claim(transactions: Transactions, pack_ref: UUID | None) -> PackClaim | PackOutcome:
+    await give_back_owed(transactions)
+    claimed: PackClaim | PackOutcome = PackOutcome("idle")
+    try:
+        # Waits for the disk, unlike a job's claim: an epoch that a crash forgets would name a file twice.
+        async with transactions.database.transaction(
+            transactions.caller.identity(None)
+        ) as connection:
+            steps.reached("pack_claim_begun")
+            item = await _lease(transactions, connection, pack_ref)
+            if item is not None:
+                steps.reached("pack_leased")
+                brand_id: UUID = item["brand_id"]
+                await connection.execute(transactions.caller.identity(brand_id).statements())
+                call = await transactions.call_on(connection, brand_id, item["now"])
+                claimed = await _start(call, item)
+    except (*AWAY_ERRORS, asyncio.CancelledError):
+        # Perhaps it was committed all the same.
+        if isinstance(claimed, PackClaim):
+            transactions.owed_leases.add(claimed.lease)
+        raise
+    return claimed
+
+
+async def _lease(
+    transactions: Transactions, connection: Connection, pack_ref: UUID | None
+) -> asyncpg.Record | None:
     lease_s = transactions.limits.pack_lease_s
-    # Waits for the disk, unlike a job's claim: an epoch that a crash forgets would name a file twice.
-    async with transactions.database.transaction(transactions.caller.identity(None)) as connection:
-        steps.reached("pack_claim_begun")
-        if pack_ref is None:
-            item = await connection.fetchrow(_CLAIM, KIND, OWNER, lease_s)
-        else:
-            item = await connection.fetchrow(_CLAIM_ONE, KIND, pack_ref, OWNER, lease_s)
-        if item is None:
-            return PackOutcome("idle")
-        steps.reached("pack_leased")
-        brand_id: UUID = item["brand_id"]
-        await connection.execute(transactions.caller.identity(brand_id).statements())
-        call = await transactions.call_on(connection, brand_id, item["now"])
-        return await _start(call, item)
+    if pack_ref is None:
+        return await connection.fetchrow(_CLAIM, KIND, OWNER, lease_s)
+    return await connection.fetchrow(_CLAIM_ONE, KIND, pack_ref, OWNER, lease_s)
 
 
 async def _start(call: Call, item: asyncpg.Record) -> PackClaim | PackOutcome:
@@ -387,7 +409,6 @@ async def _book_failure(
             claim.brand_id,
             claim.pack_id,
             claim.epoch,
-            1,
             limits.backoff_s,
         )
         if attempts is None:
@@ -416,16 +437,6 @@ def _code_of(failure: Exception) -> PackError:
             return "STORAGE_FAILED"
         case _:
             return "INTERNAL"
-
-
-async def _give_lease_back(transactions: Transactions, claim: PackClaim) -> None:
-    try:
-        async with transactions.call(claim.brand_id) as call:
-            await call.connection.execute(
-                _ATTEMPT_FAILED, KIND, claim.brand_id, claim.pack_id, claim.epoch, 0, ()
-            )
-    except AWAY_ERRORS:
-        _log.warning("a lease could not be given back and will lapse", pack=str(claim.pack_id))
 
 
 async def _remove_file(store: PackStore, path: str) -> None:

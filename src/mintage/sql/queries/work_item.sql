@@ -8,7 +8,8 @@ select pg_notify('mintage_work', $1::text)
 -- name: claim
 -- role: mintage_service
 -- A few brands with runnable work, the one served longest ago first; of it the oldest item that nobody
--- holds. A lapsed lease counts as an attempt. The turn is stamped in the same statement. "chosen" walks the
+-- holds. A lapsed lease counts as an attempt, unless it had ended before the server started: then its holder
+-- could not have kept it. The turn is stamped in the same statement. "chosen" walks the
 -- brands in their order and stops at the first item it could lock: sorting there would lock one of each.
 with brands as (
   select runnable.brand_id, turn.last_claimed_at
@@ -24,7 +25,10 @@ with brands as (
   limit 8
 ),
 chosen as (
-  select item.brand_id, item.ref_id, item.lease_until is not null as has_lapsed
+  select
+    item.brand_id,
+    item.ref_id,
+    coalesce(item.lease_until > pg_postmaster_start_time(), false) as has_lapsed
   from brands
   cross join lateral (
     select brand_id, ref_id, lease_until
@@ -63,7 +67,7 @@ from claimed
 -- name: claim_one
 -- role: mintage_service
 with chosen as (
-  select brand_id, ref_id, lease_until is not null as has_lapsed
+  select brand_id, ref_id, coalesce(lease_until > pg_postmaster_start_time(), false) as has_lapsed
   from work_item
   where kind = $1
     and ref_id = $2
@@ -93,18 +97,41 @@ from claimed
 
 -- name: attempt_failed
 -- role: mintage_service
--- $5 is 1 for a failed attempt, 0 for a lease given back; $6 the pauses after the first, second, … failure.
+-- $5: the pauses after the first, second, … failure.
 update work_item
 set lease_owner = null,
   lease_until = null,
-  attempts = attempts + $5::integer,
+  attempts = attempts + 1,
   runnable_at = clock_timestamp()
-    + make_interval(secs => coalesce(($6::double precision[])[attempts + 1], 0))
+    + make_interval(secs => coalesce(($5::double precision[])[attempts + 1], 0))
 where kind = $1
   and brand_id = $2
   and ref_id = $3
   and lease_epoch = $4
 returning attempts
+
+-- name: give_back
+-- role: mintage_service
+-- The lease of epoch $4 ends without an attempt. Where it has lapsed and was claimed by another since, that
+-- claim has counted it: it is taken off again, unless a chunk was committed since (the job had minted $6 then),
+-- which began the count anew. An epoch that the server has forgotten and given to another owner than $5 stays.
+update work_item
+set lease_owner = case when lease_epoch = $4 then null else lease_owner end,
+  lease_until = case when lease_epoch = $4 then null else lease_until end,
+  runnable_at = case when lease_epoch = $4 then clock_timestamp() else runnable_at end,
+  attempts = case when lease_epoch = $4 then attempts else greatest(attempts - 1, 0) end
+where kind = $1
+  and brand_id = $2
+  and ref_id = $3
+  and (
+    (lease_epoch = $4 and lease_owner = $5)
+    or (lease_epoch > $4 and not exists (
+      select from mint_batch
+      where brand_id = $2
+        and mint_job_id = $3
+        and minted_quantity > $6
+    ))
+  )
 
 -- name: remove
 -- role: mintage_service
