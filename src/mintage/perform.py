@@ -42,8 +42,8 @@ _OF_SERVICE: Final = query("access", "of_service")
 class Platform:
     """What performing needs. `pinned_now` is for tests only: the clock stands still.
 
-    `shelf` holds the chunks of units that this process has built ahead, `owed_leases` the leases that it could
-    not give back when the database was away, `rates` the calls it has taken.
+    `shelf` holds the chunks of units that this process has built ahead, `owed_leases` what it could not give
+    back when the database was away, `rates` the calls it has taken.
     """
 
     database: Database
