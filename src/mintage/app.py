@@ -41,7 +41,7 @@ from mintage.resolver.paths import RESOLVER_PREFIXES
 from mintage.resolver.scan_buffer import ScanBuffer
 from mintage.secrets import Secrets, load_or_create_secrets
 from mintage.settings import Settings, SettingsError
-from mintage.storage import PackStore, StorageFailure, open_pack_store
+from mintage.storage import PackStore, StoreAway, open_pack_store
 from mintage.telemetry import logger
 from mintage.worker.duties import duties_of
 from mintage.worker.loop import Worker, lanes_of
@@ -142,7 +142,7 @@ async def _look_into_store(store: PackStore) -> None:
     """A store that refuses us ends the start; for one that is away, packs are tried again later."""
     try:
         await store.check()
-    except StorageFailure as failure:
+    except StoreAway as failure:
         _log.warning("the store of packs does not answer", exc_info=failure)
 
 

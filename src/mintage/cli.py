@@ -246,7 +246,7 @@ async def _demo(settings: Settings, *, once: bool, opens_browser: bool, as_json:
             facts, told = work.result()
             if as_json:
                 click.echo(json.dumps(facts, indent=2))
-            print_summary(console, facts, told, settings.data_dir)
+            print_summary(console, facts, told, settings)
             if once:
                 return
             console.print(f"\nServing at {settings.platform_url} until Ctrl-C.")

@@ -31,6 +31,7 @@ from mintage.operations.call import SERVICE
 from mintage.perform import perform
 from mintage.rpcs import RPCS
 from mintage.rules.gs1 import check_digit
+from mintage.settings import Settings
 from mintage.tokens import anon_key, service_key
 from mintage.watch import Api, watch_minting, watch_packs
 
@@ -119,9 +120,10 @@ async def run_demo(runtime: Runtime, url: str, console: Console) -> tuple[dict[s
     return facts, Told(was_new, batch["minted_quantity"], mint_s, packs, scans)
 
 
-def print_summary(console: Console, facts: dict[str, Any], told: Told, data_dir: Path) -> None:
+def print_summary(console: Console, facts: dict[str, Any], told: Told, settings: Settings) -> None:
     """What happened and where to look, for a person."""
     url, owner = facts["url"], facts["users"][0]
+    bucket = settings.storage_url or str(settings.data_dir / "payload-packs")
     rate = f", {told.minted / told.mint_s:,.0f} a second" if told.was_new else ""
     size = sum(pack["byte_size"] for pack in told.packs)
     lines = [
@@ -136,8 +138,8 @@ def print_summary(console: Console, facts: dict[str, Any], told: Told, data_dir:
         ("console", f"{url}/console/"),
         ("sign in", f"{owner['email']}  password {owner['password']}"),
         ("API", f"{url}/rest/v1/rpc/list_mint_batches"),
-        ("a pack", escape(str(data_dir / "payload-packs" / told.packs[0]["storage_path"]))),
-        ("all else", escape(f"{data_dir / FILE_NAME}  (keys, ids, the other people)")),
+        ("a pack", escape(f"{bucket}/{told.packs[0]['storage_path']}")),
+        ("all else", escape(f"{settings.data_dir / FILE_NAME}  (keys, ids, the other people)")),
     ]
     console.print()
     for label, text in lines:

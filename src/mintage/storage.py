@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, NotSupportedError
+from obstore.exceptions import AlreadyExistsError, BaseError, GenericError, NotSupportedError
 from obstore.store import AzureStore, GCSStore, LocalStore, S3Store, from_url
 
 from mintage.settings import Limits, SettingsError
@@ -53,6 +53,10 @@ class StorageFailure(Exception):
 
 class FileTaken(StorageFailure):
     """There is a file of that path already: it was left as it is."""
+
+
+class StoreAway(StorageFailure):
+    """The store did not answer, or answered that it cannot now: it may do so later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +90,13 @@ class PackStore:
 
     async def check(self) -> None:
         """Look into the store once. Raises `SettingsError` with what would be right where it refuses
-        the credentials or has no such bucket, `StorageFailure` where it does not answer.
+        the credentials or has no such bucket, `StoreAway` where it does not answer.
         """
         if self._local_root is not None:
             return
         try:
             await self._in_thread(lambda: next(iter(obstore.list(self._store, chunk_size=1)), None))
-        except StorageFailure as failure:
+        except StoreAway as failure:
             wrong = _what_is_wrong(str(failure.__cause__))
             if wrong is None:
                 raise
@@ -180,6 +184,8 @@ class PackStore:
     async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except GenericError as error:
+            raise StoreAway("the store is away") from error
         except (BaseError, OSError) as error:
             raise StorageFailure(f"the store failed: {type(error).__name__}") from error
 

@@ -21,7 +21,7 @@ from mintage.app import Doors, Runtime, open_doors, run_worker
 from mintage.operations.pack_sweep import sweep_orphans
 from mintage.secrets import new_secrets_text, parse_secrets
 from mintage.settings import Limits, SettingsError, read_settings
-from mintage.storage import FileTaken, PackStore, StorageFailure, open_pack_store
+from mintage.storage import FileTaken, PackStore, StorageFailure, StoreAway, open_pack_store
 from tests.packs.desk import Desk
 from tests.storage.s3_server import (
     BUCKET,
@@ -196,7 +196,7 @@ async def test_a_store_that_takes_us_is_found_in_order(store: PackStore) -> None
 
 async def test_a_store_that_does_not_answer_is_no_fault_of_the_settings(opened: Opener) -> None:
     store = opened(limits=IMPATIENT, AWS_ENDPOINT_URL="http://127.0.0.1:9")
-    with pytest.raises(StorageFailure):
+    with pytest.raises(StoreAway):
         await store.check()
 
 
@@ -289,6 +289,18 @@ async def test_a_signed_url_is_served_whole_in_ranges_and_by_head(
         assert (part.status_code, part.content) == (206, expected)
     await store.delete(pack["storage_path"])
     assert (await window.open(url)).status_code == 500
+
+
+async def test_a_download_from_a_store_that_is_away_is_to_be_tried_again(
+    window: Window, desk: Desk, opened: Opener
+) -> None:
+    (pack,) = await desk.exported(3)
+    url = await window.signed(pack["storage_path"])
+    away = opened(limits=IMPATIENT, AWS_ENDPOINT_URL="http://127.0.0.1:9")
+    answer = await replace(window, door=replace(window.door, store=away)).open(url)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert answer.json()["error"] == "ServiceUnavailable"
+    assert "store" in answer.json()["message"]
 
 
 # The store's own URLs

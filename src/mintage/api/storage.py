@@ -23,7 +23,7 @@ from mintage.api.json_answer import json_response
 from mintage.api.json_body import read_arguments
 from mintage.api.request_body import media_refusal, received_body
 from mintage.api.storage_answers import file_response, storage_error
-from mintage.errors import FORBIDDEN, NOT_AUTHENTICATED, ROUTE_NOT_FOUND, MintageError
+from mintage.errors import FORBIDDEN, NOT_AUTHENTICATED, ROUTE_NOT_FOUND, UNAVAILABLE, MintageError
 from mintage.operations import downloads
 from mintage.operations.arguments import Arguments, parse_arguments
 from mintage.operations.call import SYSTEM, Answer, Caller
@@ -31,7 +31,7 @@ from mintage.operations.downloads import PackFile, bad_token, files_of, object_n
 from mintage.perform import perform
 from mintage.permits import DownloadPermit, read_permit, sign_permit
 from mintage.rpcs import Rpc
-from mintage.storage import BUCKET, StorageFailure
+from mintage.storage import BUCKET, StorageFailure, StoreAway
 from mintage.telemetry import logger
 
 _FIND: Final = Rpc(
@@ -291,7 +291,12 @@ async def _sent(door: Door, request: Request, path: str, answer: Answer) -> Resp
     file = files_of(answer).get(path)
     if file is None:
         raise object_not_found()
-    return await file_response(door.store, file, request)
+    try:
+        return await file_response(door.store, file, request)
+    except StoreAway as failure:
+        _log.warning("the store of packs does not answer", exc_info=failure)
+        message = "Unavailable: the store of packs is away for a moment, try again"
+        raise MintageError(UNAVAILABLE, message=message, retry_after_s=5) from None
 
 
 def _now_of(answer: Answer) -> datetime:
