@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -204,6 +205,47 @@ async def test_a_server_connection_that_dies_is_answered_503_and_replaced(
     await running
     assert await submits() == (40, 0)
     assert await database.pool.fetchval("select count(*) from mint_job") == 40
+    await database.close()
+
+
+@pytest.mark.long
+async def test_nothing_acknowledged_is_lost_when_server_connections_die_behind_it(
+    dsn: str, pooled_dsn: str, limits: Limits
+) -> None:
+    database = await _opened(pooled_dsn)
+    world = await build_world(Platform(database, replace(limits, attempts_max=50)))
+    product_id = await world.product()
+
+    async def acknowledged(number: int) -> dict[str, Any]:
+        while True:
+            try:
+                return await world.submit(product_id, 400, idempotency_key=f"k{number}")
+            except MintageError as error:
+                if error.kind is not UNAVAILABLE:
+                    raise
+
+    async def has_work() -> bool:
+        return bool(await database.pool.fetchval("select exists (select from work_item)"))
+
+    async def mint() -> None:
+        is_done = False
+        while not is_done:
+            try:
+                await drained(world, batch_size=90)
+                is_done = submitting.done() and not await has_work()
+            except (*AWAY_ERRORS, MintageError):
+                await asyncio.sleep(0.01)
+
+    submitting = asyncio.gather(*(acknowledged(number) for number in range(12)))
+    minting = asyncio.gather(mint(), mint())
+    await _kill_backends_until(dsn, minting.done)
+    await minting
+    answers = await submitting
+    assert await ask(dsn, "select count(*) from mint_job") == len(answers)
+    for answer in answers:
+        units = await units_of(world, answer)
+        assert [unit["unit_no"] for unit in units] == list(range(400))
+    assert await broken_invariants(world) == {}
     await database.close()
 
 
