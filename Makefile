@@ -28,9 +28,9 @@ test-long: setup
 test-tools:
 	npm ci --prefix tests/browser --ignore-scripts --no-audit --no-fund --loglevel=error
 
-# The whole of what the contract's tests try a part of; takes an hour. SWEEP_PATH, SWEEP_SEED choose.
+# The whole of what tests try a part of; takes an hour. SWEEP_PATH, SWEEP_SEED choose for the contract's.
 sweep: setup
-	$(BIN)/python -m pytest -q tests/contract/sweep.py
+	$(BIN)/python -m pytest -q tests/contract/sweep.py tests/packs/sweep.py
 
 check: setup
 	$(BIN)/ruff format --check src tests bench
@@ -41,6 +41,7 @@ check: setup
 bench: setup
 	$(BIN)/python -m bench.mint
 	$(BIN)/python -m bench.packs
+	$(BIN)/python -m bench.labels
 
 # Dependencies: hashes for every file, no index address. Needs `uv` in the environment.
 lock:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -21,6 +22,7 @@ from mintage.packs.label_layout import POINT_MM
 from mintage.packs.symbols import Symbol
 
 _CHUNK_BYTES: Final = 256 * 1024
+_KEPT_TEXTS: Final = 64
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "(": r"\(", ")": r"\)"})
 # Streams in base 85 would be a quarter larger, for transports of seven bits that nobody has.
 rl_config.useA85 = 0
@@ -50,6 +52,8 @@ class LabelDocument:
         stamp = moment.astimezone(UTC).strftime("D:%Y%m%d%H%M%SZ")
         self._canvas.setDateFormatter(lambda *_: stamp)
         self._document = self._canvas._doc
+        # Most of what is not ASCII stands on every label.
+        self._in_subsets = lru_cache(_KEPT_TEXTS)(self._split)
         # The first 128 characters are a subset of their own, each in its own place.
         self._ascii_names: dict[FontWeight, str] = {}
         for weight in FILES:
@@ -66,7 +70,10 @@ class LabelDocument:
         self, weight: FontWeight, size_pt: float, text: str, left_mm: float, bottom_mm: float
     ) -> str:
         """Operators that show `text` from `left_mm` on, its baseline at `bottom_mm`."""
-        shown = self._operands(weight, size_pt, text)
+        if text.isascii():
+            shown = f"{self._ascii_names[weight]} {size_pt:g} Tf ({text.translate(_ESCAPES)}) Tj"
+        else:
+            shown = self._in_subsets(weight, size_pt, text)
         return f"BT {left_mm / POINT_MM:.2f} {bottom_mm / POINT_MM:.2f} Td {shown} ET"
 
     def chunks(self) -> Iterator[bytes]:
@@ -76,9 +83,8 @@ class LabelDocument:
         for start in range(0, len(content), _CHUNK_BYTES):
             yield bytes(content[start : start + _CHUNK_BYTES])
 
-    def _operands(self, weight: FontWeight, size_pt: float, text: str) -> str:
-        if text.isascii():
-            return f"{self._ascii_names[weight]} {size_pt:g} Tf ({text.translate(_ESCAPES)}) Tj"
+    def _split(self, weight: FontWeight, size_pt: float, text: str) -> str:
+        """Text beyond ASCII: a font has a subset for every 256 characters that are met."""
         face = font_of(weight).face
         parts = [
             f"{face.getSubsetInternalName(subset, self._document)} {size_pt:g} Tf <{codes.hex()}> Tj"
@@ -87,10 +93,16 @@ class LabelDocument:
         return " ".join(parts)
 
 
-def symbol_operators(symbol: Symbol, width_mm: float, height_mm: float) -> str:
-    """A symbol as a mask of one bit a module, drawn exactly so large from the origin on."""
-    bits = np.packbits(~symbol.modules, axis=1).tobytes().hex()
+def symbol_frame(
+    width: int, height: int, left_mm: float, bottom_mm: float, width_mm: float, height_mm: float
+) -> str:
+    """What comes before the modules of every symbol of that many, which is drawn there and so large."""
     return (
-        f"q {width_mm / POINT_MM:.4f} 0 0 {height_mm / POINT_MM:.4f} 0 0 cm BI /W {symbol.width} "
-        f"/H {symbol.height} /IM true /BPC 1 /F /AHx ID {bits}> EI Q"
+        f"q {width_mm / POINT_MM:.4f} 0 0 {height_mm / POINT_MM:.4f} {left_mm / POINT_MM:.4f} "
+        f"{bottom_mm / POINT_MM:.4f} cm BI /W {width} /H {height} /IM true /BPC 1 /F /AHx ID "
     )
+
+
+def symbol_operators(symbol: Symbol, frame: str) -> str:
+    """A symbol as a mask of one bit a module, in its `symbol_frame`."""
+    return f"{frame}{np.packbits(~symbol.modules, axis=1).tobytes().hex()}> EI Q"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Final, Literal
 
@@ -28,6 +28,7 @@ ASCENT: Final = 0.76
 """Of digits and capitals, in font sizes."""
 _UNITS_AN_EM: Final = 1000
 _ASCII_END: Final = 128
+_KEPT_WIDTHS: Final = 256
 # Scripts that are written from right to left, or whose characters change with their neighbours: set one
 # after another they would be wrong, not only plain.
 _UNSET_DIRECTIONS: Final = frozenset({"R", "AL", "AN"})
@@ -47,7 +48,7 @@ class Font:
             widths = self.ascii_widths
             return sum([widths[octet] for octet in text.encode("ascii")]) / _UNITS_AN_EM
         except UnicodeEncodeError:
-            return float(self.face.stringWidth(text, 1))
+            return _width_of_any(self.weight, text)
 
     def shown(self, text: str) -> str:
         """`text` in one line, with `REPLACEMENT` for what this font cannot show."""
@@ -81,3 +82,8 @@ def font_of(weight: FontWeight) -> Font:
         face = TTFont(f"Mintage{weight.title()}", str(path), shapable=False)
     widths = tuple(float(face.face.getCharWidth(code)) for code in range(_ASCII_END))
     return Font(weight, face, widths)
+
+
+@lru_cache(_KEPT_WIDTHS)
+def _width_of_any(weight: FontWeight, text: str) -> float:
+    return float(font_of(weight).face.stringWidth(text, 1))

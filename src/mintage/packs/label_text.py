@@ -21,7 +21,6 @@ from mintage.packs.label_layout import (
     LEAST_PT,
     POINT_MM,
     Box,
-    TextAmount,
 )
 from mintage.packs.label_options import LabelsPdfOptions, TextField
 from mintage.packs.rows import UnitRow
@@ -70,6 +69,12 @@ class LabelText:
             "product_batch": context.product_batch_number,
         }
         self._common = {field: self._line(field, value) for field, value in values.items() if value}
+        # Serials, lots and URLs are ASCII: every font has them.
+        self._details = [
+            (field, self._names.get(field, ""), self._common.get(field))
+            for field in options.text
+            if field not in _HEADINGS and (field in _UNIT_FIELDS or field in self._common)
+        ]
 
     @property
     def common_texts(self) -> tuple[str, ...]:
@@ -87,25 +92,17 @@ class LabelText:
     def details(self, row: UnitRow) -> tuple[str, ...]:
         """The other lines of a unit, without those that it has no value for."""
         lines = []
-        for field in self._fields:
-            if field in _HEADINGS:
-                continue
-            if field in _UNIT_FIELDS:
-                value = _value(row, field)
-                if value:
-                    lines.append(self._line(field, value))
-            elif field in self._common:
-                lines.append(self._common[field])
+        for field, before, common in self._details:
+            if common is not None:
+                lines.append(common)
+            elif value := _value(row, field):
+                lines.append(before + value)
         if not self._is_linear:
             return tuple(lines)
         # Under bars, what they say is one line.
-        said = [line for line in lines if line.startswith("(")]
-        rest = [line for line in lines if not line.startswith("(")]
-        return tuple([" ".join(said), *rest] if said else rest)
-
-    def amount(self, row: UnitRow) -> TextAmount:
-        """How many lines of each kind the labels have; all units of a pack have as many."""
-        return TextAmount(len(self.headings()), len(self.details(row)))
+        said = [line for line in lines if line[0] == "("]
+        rest = [line for line in lines if line[0] != "("]
+        return (" ".join(said), *rest) if said else tuple(rest)
 
     def _line(self, field: TextField, value: str) -> str:
         weight: FontWeight = "bold" if field in _HEADINGS else "regular"
@@ -121,23 +118,26 @@ def set_text(box: Box, headings: Sequence[str], details: Sequence[str]) -> list[
     if set_headings and details:
         heading_height += heading_pt * HEADING_SPACE
     detail_pt = DETAIL_PT
-    regular = font_of("regular")
+    regular, bold = font_of("regular"), font_of("bold")
+    widths = [regular.width(text) for text in details]
     if details:
         by_height = (room_pt - heading_height) / (len(details) * LINE_HEIGHT)
-        by_width = width_pt / max(regular.width(text) for text in details)
+        by_width = width_pt / max(widths)
         # A line that is longer than the rest by far does not make all of them small.
         detail_pt = _stepped(min(DETAIL_PT, by_height, max(by_width, _DETAIL_COMFORTABLE_PT)))
     used = heading_height + len(details) * detail_pt * LINE_HEIGHT
     top_pt = max((room_pt - used) / 2, 0) if box.is_middle else 0.0
     lines = []
     for text in set_headings:
-        lines.append(_placed(box, font_of("bold"), heading_pt, text, top_pt))
+        lines.append(_placed(box, bold, heading_pt, text, top_pt))
         top_pt += heading_pt * LINE_HEIGHT
     if set_headings and details:
         top_pt += heading_pt * HEADING_SPACE
-    for text in details:
-        size = min(detail_pt, _stepped(width_pt / regular.width(text)))
-        shown = regular.cut(text, width_pt / size)
+    for text, width in zip(details, widths, strict=True):
+        size, shown = detail_pt, text
+        if width * size > width_pt:
+            size = min(detail_pt, _stepped(width_pt / width))
+            shown = regular.cut(text, width_pt / size)
         lines.append(_placed(box, regular, size, shown, top_pt))
         top_pt += detail_pt * LINE_HEIGHT
     return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,8 @@ from mintage.packs.symbols import SymbolKind, element_string, gs1_elements
 VERIFIED_MAX: Final = 40
 """So many labels of a pack are read back."""
 _PIXELS_A_MODULE: Final = 6
+# PDFium is not made for several threads; in processes of their own packs do not wait for each other.
+_PDFIUM: Final = threading.Lock()
 _FORMATS: Final[dict[SymbolKind, zxingcpp.BarcodeFormats]] = {
     "qr": zxingcpp.barcode_formats_from_str("QRCode"),
     "gs1_datamatrix": zxingcpp.barcode_formats_from_str("DataMatrix"),
@@ -37,8 +40,7 @@ def verify_labels_pdf(context: PackContext, rows: Sequence[UnitRow], path: Path)
     if isinstance(sheet, str):
         raise PackUnreadable(sheet)
     first = start_position(context, options) - 1
-    document = pypdfium2.PdfDocument(path)
-    try:
+    with _PDFIUM, pypdfium2.PdfDocument(path) as document:
         if len(document) != sheet.pages(len(rows), first + 1):
             raise PackUnreadable(f"the file has {len(document)} pages")
         for place in sample_of(range(len(rows)), VERIFIED_MAX):
@@ -47,8 +49,6 @@ def verify_labels_pdf(context: PackContext, rows: Sequence[UnitRow], path: Path)
             read = zxingcpp.read_barcodes(pixels, _FORMATS[options.symbol])
             if [each.text for each in read] != [_due(rows[place], options.symbol)]:
                 raise PackUnreadable(f"the label of unit {rows[place].unit_no} does not read as it")
-    finally:
-        document.close()
 
 
 def _due(row: UnitRow, kind: SymbolKind) -> str:

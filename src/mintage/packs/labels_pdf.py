@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from mintage.packs.context import PackContext
-from mintage.packs.label_document import LabelDocument, symbol_operators
+from mintage.packs.label_document import LabelDocument, symbol_frame, symbol_operators
 from mintage.packs.label_fonts import REPLACEMENT, font_of
 from mintage.packs.label_layout import POINT_MM, Layout, Needs, TextAmount, lay_out
 from mintage.packs.label_options import LabelsPdfOptions
 from mintage.packs.label_sheets import Sheet
-from mintage.packs.label_text import LabelText, set_text
+from mintage.packs.label_text import LabelText, SetLine, set_text
 from mintage.packs.rows import UnitRow
 from mintage.packs.symbols import Symbol, symbol_of
 
@@ -70,6 +70,7 @@ class _Writer:
         self._sheet = sheet
         self._text = LabelText(context, options)
         self._headings = self._text.headings()
+        self._about = _about(context, self._text.common_texts)
         self._document = LabelDocument(
             sheet.page_width_mm,
             sheet.page_height_mm,
@@ -77,7 +78,7 @@ class _Writer:
             context.brand_name,
             context.generated_at,
         )
-        self._layouts: dict[tuple[int, int, TextAmount], Layout] = {}
+        self._layouts: dict[tuple[int, int, int], tuple[Layout, str]] = {}
         self._marks = _PageMarks(
             _crop_marks(sheet) if options.crop_marks else [], _note_baseline(sheet)
         )
@@ -95,27 +96,17 @@ class _Writer:
             self._finish_page()
         symbol = symbol_of(row, self._options.symbol, self._options.error_correction)
         details = self._text.details(row)
-        layout = self._layout(symbol, TextAmount(len(self._headings), len(details)))
+        layout, frame = self._layout(symbol, TextAmount(len(self._headings), len(details)))
         operators = self._operators
         operators.append(self._corners[self._position])
-        height_mm = self._sheet.label_height_mm
-        left = layout.symbol_left_mm / POINT_MM
-        bottom = (height_mm - layout.symbol_top_mm - layout.symbol_height_mm) / POINT_MM
-        operators.append(f"q 1 0 0 1 {left:.4f} {bottom:.4f} cm")
-        operators.append(symbol_operators(symbol, layout.symbol_width_mm, layout.symbol_height_mm))
-        operators.append("Q")
-        for box, headings, lines in (
-            (layout.above, self._headings, ()),
-            (layout.below, () if layout.above else self._headings, details),
-        ):
-            if box is not None:
-                for line in set_text(box, headings, lines):
-                    bottom_mm = height_mm - line.baseline_mm
-                    operators.append(
-                        self._document.text(
-                            line.weight, line.size_pt, line.text, line.left_mm, bottom_mm
-                        )
-                    )
+        operators.append(symbol_operators(symbol, frame))
+        if layout.above is not None:
+            self._add_text(set_text(layout.above, self._headings, ()))
+            headings: tuple[str, ...] = ()
+        else:
+            headings = self._headings
+        if layout.below is not None:
+            self._add_text(set_text(layout.below, headings, details))
         operators.append("Q")
         self._position += 1
         self._added += 1
@@ -125,20 +116,40 @@ class _Writer:
         self._finish_page()
         return self._document.chunks()
 
-    def _layout(self, symbol: Symbol, amount: TextAmount) -> Layout:
-        key = (symbol.width, symbol.height, amount)
-        found = self._layouts.get(key)
-        if found is None:
-            needs = Needs(
-                self._options.symbol,
-                symbol.width,
-                symbol.height,
-                self._options.module_mm,
-                self._options.quiet_zone_modules,
-                amount,
+    def _add_text(self, lines: list[SetLine]) -> None:
+        height_mm = self._sheet.label_height_mm
+        for line in lines:
+            bottom_mm = height_mm - line.baseline_mm
+            self._operators.append(
+                self._document.text(line.weight, line.size_pt, line.text, line.left_mm, bottom_mm)
             )
-            found = self._layouts[key] = lay_out(self._sheet, needs)
-        return found
+
+    def _layout(self, symbol: Symbol, amount: TextAmount) -> tuple[Layout, str]:
+        """The layout of a label with such a symbol, and what comes before the symbol's modules."""
+        key = (symbol.width, symbol.height, amount.details)
+        found = self._layouts.get(key)
+        if found is not None:
+            return found
+        needs = Needs(
+            self._options.symbol,
+            symbol.width,
+            symbol.height,
+            self._options.module_mm,
+            self._options.quiet_zone_modules,
+            amount,
+        )
+        layout = lay_out(self._sheet, needs)
+        bottom_mm = self._sheet.label_height_mm - layout.symbol_top_mm - layout.symbol_height_mm
+        frame = symbol_frame(
+            symbol.width,
+            symbol.height,
+            layout.symbol_left_mm,
+            bottom_mm,
+            layout.symbol_width_mm,
+            layout.symbol_height_mm,
+        )
+        self._layouts[key] = layout, frame
+        return layout, frame
 
     def _finish_page(self) -> None:
         if self._marks.note_baseline_mm is not None:
@@ -152,10 +163,6 @@ class _Writer:
     def _notes(self, baseline_mm: float) -> list[str]:
         """What stands in the margin: whose labels these are, on the left; which, on the right."""
         context, sheet, font = self._context, self._sheet, font_of("regular")
-        batch = context.product_batch_number or f"mint {context.mint_batch_id}"
-        about = [context.brand_name, context.product_sku, context.product_name, f"batch {batch}"]
-        if any(REPLACEMENT in text for text in self._text.common_texts):
-            about.insert(0, f"{REPLACEMENT} stands for characters that this font lacks")
         first = context.first_unit_no + self._first_on_page
         which = (
             f"units {first:,}–{context.first_unit_no + self._added:,} · "
@@ -167,11 +174,21 @@ class _Writer:
         room = (which_left - _NOTE_GAP_MM - sheet.margin_left_mm) / POINT_MM / _NOTE_PT
         notes = [self._document.text("regular", _NOTE_PT, which, which_left, baseline_mm)]
         if width >= _NOTE_WIDTH_MIN_MM:
-            shown = font.cut(font.shown(" · ".join(about)), room)
+            shown = font.cut(self._about, room)
             notes.append(
                 self._document.text("regular", _NOTE_PT, shown, sheet.margin_left_mm, baseline_mm)
             )
         return notes
+
+
+def _about(context: PackContext, common_texts: Iterable[str]) -> str:
+    """Whose labels these are; and first, if anything of it cannot be shown, what stands in its place."""
+    batch = context.product_batch_number or f"mint {context.mint_batch_id}"
+    about = [context.brand_name, context.product_sku, context.product_name, f"batch {batch}"]
+    shown = font_of("regular").shown(" · ".join(about))
+    if any(REPLACEMENT in text for text in (shown, *common_texts)):
+        return f"{REPLACEMENT} stands for characters that this font lacks · {shown}"
+    return shown
 
 
 def _title(context: PackContext) -> str:

@@ -81,7 +81,7 @@ def gs1_128_symbol(elements: tuple[tuple[str, str], ...]) -> Symbol:
     barcode = _encoded(_bracketed(elements), zxingcpp.BarcodeFormat.Code128, gs1=True)
     if barcode.symbology_identifier != "]C1":
         raise SymbolFault("a GS1-128 was asked for")
-    return Symbol(_modules(barcode)[:1])
+    return Symbol(_modules(barcode, rows=1))
 
 
 def symbol_of(row: UnitRow, kind: SymbolKind, error_correction: ErrorCorrection) -> Symbol:
@@ -129,6 +129,6 @@ def _encoded(
         raise SymbolFault(str(fault)) from fault
 
 
-def _modules(barcode: zxingcpp.Barcode) -> NDArray[np.bool_]:
+def _modules(barcode: zxingcpp.Barcode, rows: int | None = None) -> NDArray[np.bool_]:
     pixels: NDArray[np.uint8] = np.asarray(barcode.to_image(scale=1, add_quiet_zones=False))
-    return np.equal(pixels, 0)
+    return np.equal(pixels[:rows], 0)
