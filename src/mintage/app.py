@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -19,13 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-import uvicorn
-
 from mintage.api.app import build_api
 from mintage.api.auth import sign_in
 from mintage.api.door import Door
 from mintage.api.foreign import foreign_users
-from mintage.api.middleware import RequestIds
+from mintage.api.middleware import AnyOrigin, RequestIds
 from mintage.console.app import build_console
 from mintage.console.door import ConsoleDoor
 from mintage.db import embedded
@@ -33,6 +30,7 @@ from mintage.db.connection import open_database
 from mintage.db.dsn import read_dsn
 from mintage.db.migrate import migrate, require_current_schema
 from mintage.db.replica import Replica
+from mintage.health import HEALTH_PATHS, Health, Vitals
 from mintage.operations.countries import open_countries
 from mintage.packs.workshop import Workshop
 from mintage.perform import Platform
@@ -50,10 +48,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 DATABASE: Final = "mintage"
-HEALTH_PATHS: Final = frozenset({"/healthz", "/readyz"})
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _log = logger("app")
-DRAIN_S: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +65,7 @@ class Runtime:
     secrets: Secrets
     store: PackStore
     is_embedded: bool = field(default=False)
+    vitals: Vitals = field(default_factory=Vitals)
 
 
 @asynccontextmanager
@@ -155,6 +152,7 @@ async def run_worker(runtime: Runtime) -> AsyncIterator[Worker]:
     lanes = lanes_of(platform, store, workshop)
     worker = Worker(platform, runtime.direct_dsn, lanes, duties_of(store))
     task = asyncio.create_task(worker.run())
+    runtime.vitals.worker = task
     try:
         yield worker
     finally:
@@ -175,6 +173,7 @@ class Doors:
 async def open_doors(runtime: Runtime, doors: Doors) -> AsyncIterator[ASGIApp]:
     """The application of the doors; at the end scans that wait are written."""
     settings, platform = runtime.settings, runtime.platform
+    health = RequestIds(AnyOrigin(Health(platform.database, runtime.vitals)))
     api: ASGIApp | None = None
     console: ASGIApp | None = None
     if doors.has_api:
@@ -192,7 +191,7 @@ async def open_doors(runtime: Runtime, doors: Doors) -> AsyncIterator[ASGIApp]:
             )
         )
     if not doors.has_resolver:
-        yield Front(api, None, settings, console)
+        yield Front(api, None, settings, console, health)
         return
     buffer = ScanBuffer(platform.database, settings.limits, platform.countries)
     async with _replica_of(runtime) as replica:
@@ -208,7 +207,7 @@ async def open_doors(runtime: Runtime, doors: Doors) -> AsyncIterator[ASGIApp]:
         )
         task = asyncio.create_task(buffer.run())
         try:
-            yield Front(api, resolver, settings, console)
+            yield Front(api, resolver, settings, console, health)
         finally:
             await buffer.stop()
             await task
@@ -238,10 +237,6 @@ async def _replica_of(runtime: Runtime) -> AsyncIterator[Replica | None]:
         await database.close()
 
 
-class PortTaken(OSError):
-    """The port is in use, or the address is not this machine's."""
-
-
 class Front:
     """Sends a request to its door. On a host that is not the platform's, only the resolver answers."""
 
@@ -251,8 +246,10 @@ class Front:
         resolver: ASGIApp | None,
         settings: Settings,
         console: ASGIApp | None = None,
+        health: ASGIApp | None = None,
     ) -> None:
         self._api = api
+        self._health = health
         self._console = console
         self._resolver = resolver
         self._platform_hosts = platform_hosts(settings)
@@ -264,6 +261,8 @@ class Front:
 
     def _door_of(self, scope: Scope) -> ASGIApp:
         path: str = scope["path"]
+        if self._health is not None and path in HEALTH_PATHS:
+            return self._health
         if self._console is not None and self._is_of_console(path, scope):
             return self._console
         if self._resolver is None or self._api is None:
@@ -271,8 +270,6 @@ class Front:
             if only is None:
                 raise RuntimeError("no door is open")
             return only
-        if path in HEALTH_PATHS:
-            return self._api
         if path.startswith(RESOLVER_PREFIXES) or _host(scope) not in self._platform_hosts:
             return self._resolver
         return self._api
@@ -304,14 +301,6 @@ def _host_name(value: str) -> str:
         return ""
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: it would raise the signal again before we have stopped."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 @contextmanager
 def stop_signals() -> Iterator[asyncio.Event]:
     """An event that SIGINT and SIGTERM set, for as long as the context lasts."""
@@ -324,41 +313,3 @@ def stop_signals() -> Iterator[asyncio.Event]:
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
-
-
-@asynccontextmanager
-async def listen(settings: Settings, app: ASGIApp) -> AsyncIterator[None]:
-    """Answer HTTP while the context lasts; at its end requests under way are drained.
-
-    Raises `PortTaken` when the address cannot be had.
-    """
-    try:
-        listener = socket.create_server((settings.host, settings.port), reuse_port=False)
-    except OSError as error:
-        raise PortTaken(
-            f"cannot listen on {settings.host}:{settings.port} ({error.strerror}): "
-            "give another --port, or MINTAGE_PORT"
-        ) from None
-    config = uvicorn.Config(
-        app,
-        loop="none",
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=30,
-        timeout_graceful_shutdown=DRAIN_S,
-    )
-    server = _Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        while not server.started and not task.done():
-            await asyncio.sleep(0.01)
-        yield
-    finally:
-        server.should_exit = True
-        await task
-        listener.close()

@@ -23,11 +23,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from mintage.app import Doors, Runtime, listen, open_doors, open_runtime, run_worker, stop_signals
+from mintage.app import Doors, Runtime, open_doors, open_runtime, run_worker, stop_signals
 from mintage.db.embedded import EmbeddedServerError
 from mintage.db.migrate import SchemaError
 from mintage.demo import DemoFailed, open_browser, port_of_before, print_summary, run_demo
 from mintage.errors import MintageError
+from mintage.listening import listen
 from mintage.operations.call import SERVICE, SYSTEM
 from mintage.operations.checks import list_brands, load_checks, run_check
 from mintage.perform import perform

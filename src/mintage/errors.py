@@ -49,6 +49,12 @@ IDEMPOTENCY_CONFLICT: Final = ErrorKind(
     "IDEMPOTENCY_CONFLICT",
 )
 CONFLICT: Final = ErrorKind("23505", 409, "Conflict: {what}", "CONFLICT")
+REQUEST_TIMEOUT: Final = ErrorKind(
+    "PGRST005",
+    408,
+    "Request timeout: the body did not arrive within {seconds} s",
+    "REQUEST_TIMEOUT",
+)
 PAYLOAD_TOO_LARGE: Final = ErrorKind(
     "54000", 413, "Payload too large: at most {bytes_max} bytes are taken here", "PAYLOAD_TOO_LARGE"
 )
@@ -79,6 +85,7 @@ ERROR_KINDS: Final = (
     METHOD_NOT_ALLOWED,
     IDEMPOTENCY_CONFLICT,
     CONFLICT,
+    REQUEST_TIMEOUT,
     PAYLOAD_TOO_LARGE,
     UNSUPPORTED_MEDIA_TYPE,
     RATE_LIMITED,

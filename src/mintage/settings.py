@@ -34,6 +34,11 @@ class Limits:
     body_bytes_max: int = 1024 * 1024
     body_bytes_max_serials: int = 32 * 1024 * 1024
     big_bodies_max: int = 2
+    body_timeout_s: float = 60.0
+    header_timeout_s: float = 10.0
+    head_bytes_max: int = 64 * 1024
+    head_lines_max: int = 100
+    url_bytes_max: int = 16 * 1024
     json_depth_max: int = 16
     idempotency_key_characters_max: int = 255
     kick_timeout_s: float = 10.0

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 
 import httpx2
 import pytest
@@ -16,11 +17,11 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from mintage.api import request_body
 from mintage.api.app import build_api
 from mintage.api.door import Door, error_response
 from mintage.api.endpoint import Endpoint
 from mintage.api.middleware import RequestIds
+from mintage.listening import server_config
 from tests.api.conftest import Api
 
 MIB = 1024 * 1024
@@ -58,10 +59,9 @@ async def serving(config: uvicorn.Config) -> AsyncIterator[str]:
 
 def served(api: Api) -> AbstractAsyncContextManager[str]:
     """A real server of the control plane."""
-    app = build_api(api.door)
-    return serving(
-        uvicorn.Config(app, port=0, lifespan="off", log_level="error", ws="none", access_log=False)
-    )
+    config = server_config(build_api(api.door), api.door.platform.limits)
+    config.port = 0
+    return serving(config)
 
 
 async def test_a_body_of_exactly_the_limit_is_taken(api: Api) -> None:
@@ -134,16 +134,24 @@ async def test_a_third_large_body_is_503_with_retry_after(api: Api) -> None:
     assert (await send(api, SUBMIT, chunks(2 * MIB))).status_code == 400
 
 
-async def test_a_body_that_does_not_arrive_is_given_up(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_body_that_does_not_arrive_is_given_up(api: Api) -> None:
     async def endless() -> AsyncIterator[bytes]:
         yield b"{"
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(request_body, "BODY_TIMEOUT_S", 0.01)
-    response = await send(api, LISTING, endless())
-    assert response.status_code == 400
+    limits = replace(api.door.platform.limits, body_timeout_s=0.01)
+    door = replace(api.door, platform=replace(api.door.platform, limits=limits))
+    transport = httpx2.ASGITransport(build_api(door))
+    async with httpx2.AsyncClient(transport=transport, base_url="https://a.example") as client:
+        response = await send(replace(api, client=client), LISTING, endless())
+    assert response.status_code == 408
+    assert response.json() == {
+        "code": "PGRST005",
+        "message": "Request timeout: the body did not arrive within 0.01 s",
+        "details": None,
+        "hint": "send the body at once",
+        "errors": [],
+    }
     assert response.headers["connection"] == "close"
     assert api.door.big_bodies.held == 0
 

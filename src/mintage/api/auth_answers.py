@@ -21,6 +21,7 @@ from mintage.errors import (
     NOT_AUTHENTICATED,
     PAYLOAD_TOO_LARGE,
     RATE_LIMITED,
+    REQUEST_TIMEOUT,
     ROUTE_NOT_FOUND,
     UNAVAILABLE,
     UNSUPPORTED_MEDIA_TYPE,
@@ -32,6 +33,7 @@ _AUDIENCE: Final = "authenticated"
 ERROR_CODES: Final = {
     NOT_AUTHENTICATED: "bad_jwt",
     METHOD_NOT_ALLOWED: "method_not_allowed",
+    REQUEST_TIMEOUT: "request_timeout",
     PAYLOAD_TOO_LARGE: "payload_too_large",
     UNSUPPORTED_MEDIA_TYPE: "unsupported_media_type",
     RATE_LIMITED: "over_request_rate_limit",

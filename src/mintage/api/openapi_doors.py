@@ -30,7 +30,7 @@ from mintage.api.openapi_schemas import Json, reference
 _BEARER: Final[list[Json]] = [{"bearer": []}]
 _FILES: Final[list[Json]] = [{"bearer": []}, {"api_key": ["exports:read"]}]
 _NOBODY: Final[list[Json]] = []
-_BODY_ERRORS: Final = (400, 413, 415, 429, 500, 503)
+_BODY_ERRORS: Final = (400, 408, 413, 415, 429, 500, 503)
 _BUCKET: Final = {
     "name": "bucket",
     "in": "path",
@@ -146,7 +146,7 @@ def _token() -> Json:
         "requestBody": _body(body, "application/json", "application/x-www-form-urlencoded"),
         "responses": {
             "200": json_answer(answers, "The tokens"),
-            **error_answers([AuthError], (413, 415, 429, 500, 503)),
+            **error_answers([AuthError], (408, 413, 415, 429, 500, 503)),
             **error_answers([AuthError, GrantError], [400, 401]),
         },
     }

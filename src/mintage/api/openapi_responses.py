@@ -15,6 +15,7 @@ _TITLES: Final = {
     401: "Not authenticated",
     403: "Forbidden",
     404: "Not found",
+    408: "The body did not arrive in time",
     409: "Conflict",
     413: "Payload too large",
     415: "Unsupported media type",

@@ -18,7 +18,7 @@ from mintage.operations.argument_faults import by_wire_name
 from mintage.rpcs import RPCS, Rpc
 from mintage.rules.roles import SCOPE_OF_ACTION
 
-_ALWAYS: Final = frozenset({400, 401, 403, 413, 415, 429, 500, 503})
+_ALWAYS: Final = frozenset({400, 401, 403, 408, 413, 415, 429, 500, 503})
 _SUMMARY_CHARACTERS_MAX: Final = 120
 # Which answers hold what an argument of another RPC takes.
 _SOURCES: Final = {

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 from mintage.errors import (
     BUSY,
-    INVALID_INPUT,
     PAYLOAD_TOO_LARGE,
+    REQUEST_TIMEOUT,
     UNSUPPORTED_MEDIA_TYPE,
     MintageError,
 )
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from mintage.settings import Limits
 
-BODY_TIMEOUT_S: Final = 60.0
 _RETRY_AFTER_S: Final = 2
 _WITHOUT_BODY: Final = frozenset({"GET", "HEAD"})
 _CHARSETS: Final = frozenset({"utf-8", "utf8"})
@@ -59,16 +58,16 @@ async def received_body(
     """The body, of `bytes_max` bytes at most; a large one holds its room until the context ends.
 
     With `is_kept` false it is only counted, and what is given is empty. Raises `MintageError` 413,
-    503, or 400 for one that does not arrive in time.
+    503, or 408 for one that does not arrive in time.
     """
     with ExitStack() as room:
         reading = _Reading(request, big_bodies, limits, bytes_max, is_kept, room)
         try:
-            async with asyncio.timeout(BODY_TIMEOUT_S):
+            async with asyncio.timeout(limits.body_timeout_s):
                 body = await reading.read()
         except TimeoutError:
             request.state.closes_connection = True
-            raise _too_slow() from None
+            raise _too_slow(limits) from None
         yield body
 
 
@@ -151,9 +150,6 @@ class _Reading:
         return MintageError(PAYLOAD_TOO_LARGE, message=message)
 
 
-def _too_slow() -> MintageError:
-    return MintageError(
-        INVALID_INPUT,
-        message=f"{INVALID_INPUT.sentence}: the body did not arrive within {BODY_TIMEOUT_S:.0f} s",
-        hint="send the body at once",
-    )
+def _too_slow(limits: Limits) -> MintageError:
+    message = REQUEST_TIMEOUT.sentence.format(seconds=f"{limits.body_timeout_s:g}")
+    return MintageError(REQUEST_TIMEOUT, message=message, hint="send the body at once")

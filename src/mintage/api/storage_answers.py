@@ -23,6 +23,7 @@ _ERROR_WORDS: Final = {
     400: "InvalidRequest",
     401: "Unauthorized",
     404: "not_found",
+    408: "RequestTimeout",
     413: "EntityTooLarge",
     415: "InvalidMimeType",
     429: "SlowDown",

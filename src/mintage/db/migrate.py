@@ -21,6 +21,8 @@ import asyncpg
 from mintage.db.connect import Servers, is_pooled
 
 if TYPE_CHECKING:
+    from mintage.db.connection import Connection as PooledConnection
+
     Connection = asyncpg.Connection[asyncpg.Record]
 
 LOCK_KEY: Final = 0x6D696E74616765  # "mintage"
@@ -149,6 +151,27 @@ async def require_current_schema(dsn: str) -> None:
         await connection.close()
 
 
+@dataclass(frozen=True, slots=True)
+class SchemaState:
+    """The last migration that was applied (0 for none), and the last one that this release knows."""
+
+    version: int
+    needed: int
+
+    @property
+    def is_behind(self) -> bool:
+        """True until `mintage migrate` has run. A newer schema serves: a release is rolled out after it."""
+        return self.version < self.needed
+
+
+async def schema_state(connection: PooledConnection) -> SchemaState:
+    """How the database's schema stands to this release."""
+    applied = await _history(connection)
+    return SchemaState(
+        version=applied[-1].version if applied else 0, needed=load_migrations()[-1].version
+    )
+
+
 def _first_line(error: asyncpg.PostgresError) -> str:
     return str(error).partition("\n")[0]
 
@@ -212,7 +235,7 @@ async def _bring_up(connection: Connection, known: Sequence[Migration]) -> list[
     return done
 
 
-async def _history(connection: Connection) -> list[Applied] | None:
+async def _history(connection: PooledConnection) -> list[Applied] | None:
     """What was applied, in order; None where there is no schema_migration."""
     if await connection.fetchval("select to_regclass('public.schema_migration')") is None:
         return None
@@ -226,7 +249,7 @@ async def _history(connection: Connection) -> list[Applied] | None:
     return [Applied(row["version"], row["name"], row["sha256"]) for row in rows]
 
 
-async def _read_history(connection: Connection) -> list[asyncpg.Record]:
+async def _read_history(connection: PooledConnection) -> list[asyncpg.Record]:
     try:
         return await connection.fetch(_HISTORY)
     except asyncpg.InsufficientPrivilegeError:

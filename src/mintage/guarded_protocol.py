@@ -1,0 +1,158 @@
+"""HTTP/1.1 connections with limits: how long a request's head may take, and how large it may be (SECURITY).
+
+uvicorn times idle connections only. Here a head that is not whole in `header_timeout_s` is answered 408,
+a URL of too many bytes 414, other heads of too many bytes or headers 431, and the connection is closed. A
+body that still arrives when it has been answered long ago is cut. Not here: bodies that are waited for
+(`api.request_body`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from mintage.settings import Limits
+
+_BODY_GRACE_S = 5.0
+_LINGER_S = 1.0
+
+
+class _HeadRefused(Exception):
+    """Stops the parser; the refusal is the protocol's."""
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """One connection. `limits` is set by `guarded_protocol`."""
+
+    limits = Limits()
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_in_head = False
+        self._is_in_body = False
+        self._head_bytes = 0
+        self._unparsed_bytes = 0
+        self._head_lines = 0
+        self._refusal: tuple[int, str] | None = None
+        self._has_refused = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._start_timer(self.limits.header_timeout_s)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._has_refused:
+            return
+        if self._timer is None and not self._is_in_body:
+            # Also for bytes that begin no request, such as empty lines.
+            self._start_timer(self.limits.header_timeout_s)
+        was_in_head = self._is_in_head
+        super().data_received(data)
+        if not (was_in_head and self._is_in_head) or self._has_refused:
+            return
+        # The parser hands a header over once it is whole: until then it is counted as it comes.
+        self._unparsed_bytes += len(data)
+        if self._unparsed_bytes > self.limits.head_bytes_max:
+            self._refuse(431, "The headers are too large.")
+            self.send_400_response("")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._is_in_head, self._is_in_body = True, False
+        self._head_bytes = self._head_lines = self._unparsed_bytes = 0
+        if self._timer is None:
+            self._start_timer(self.limits.header_timeout_s)
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        if len(self.url) > self.limits.url_bytes_max:
+            self._refuse(414, "The URL is too long.")
+            raise _HeadRefused
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._head_bytes += len(name) + len(value)
+        self._head_lines += 1
+        if (
+            self._head_bytes > self.limits.head_bytes_max
+            or self._head_lines > self.limits.head_lines_max
+        ):
+            # Trailers come here too, behind a body.
+            self._refuse(431, "The headers are too large, or too many.")
+            raise _HeadRefused
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._is_in_head, self._is_in_body = False, True
+        self._start_timer(self.limits.body_timeout_s + _BODY_GRACE_S)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._is_in_body = False
+        self._stop_timer()
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what the parser refused, or close where an answer would end up inside another one."""
+        if self._has_refused or self.transport.is_closing():
+            return
+        self._stop_timer()
+        if self._is_answering():
+            self.transport.close()
+            return
+        status, sentence = self._refusal or (400, "This is no HTTP request.")
+        content = f"{sentence}\n".encode("ascii")
+        self.transport.write(
+            b"".join(
+                [
+                    STATUS_LINE[status],
+                    b"content-type: text/plain; charset=utf-8\r\n",
+                    b"content-length: %d\r\nconnection: close\r\n\r\n" % len(content),
+                    content,
+                ]
+            )
+        )
+        # Closed at once, with bytes of theirs unread, it would be reset before they read the answer.
+        self._has_refused = True
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._timer = self.loop.call_later(_LINGER_S, self.transport.close)
+
+    def _refuse(self, status: int, sentence: str) -> None:
+        self._refusal = self._refusal or (status, sentence)
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _start_timer(self, seconds: float) -> None:
+        self._stop_timer()
+        self._timer = self.loop.call_later(seconds, self._time_is_up)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _time_is_up(self) -> None:
+        self._timer = None
+        if self.transport.is_closing():
+            return
+        if self._is_answering():
+            # The next head waits for this answer, or the answer's own reader times its body.
+            self._start_timer(self.limits.header_timeout_s)
+        elif self._is_in_head:
+            self._refuse(408, "The request's headers did not arrive in time.")
+            self.send_400_response("")
+        else:
+            self.transport.close()
+
+
+def guarded_protocol(limits: Limits) -> type[asyncio.Protocol]:
+    """The protocol's class for `limits`, as uvicorn takes it."""
+    return type("GuardedProtocol", (GuardedProtocol,), {"limits": limits})

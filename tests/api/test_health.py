@@ -1,0 +1,147 @@
+"""/healthz and /readyz: a process that lives, and one that can do its work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+
+from mintage.app import Front
+from mintage.db.migrate import load_migrations
+from mintage.health import Health, Vitals
+from mintage.settings import Settings
+
+if TYPE_CHECKING:
+    from mintage.db.connection import Database
+
+NEEDED = load_migrations()[-1].version
+
+
+@dataclass
+class Clock:
+    """A monotonic clock that stands still."""
+
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@asynccontextmanager
+async def _asking(health: Health) -> AsyncIterator[httpx2.AsyncClient]:
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(health), base_url="http://a"
+    ) as client:
+        yield client
+
+
+async def _ready(health: Health) -> tuple[int, dict[str, Any], str | None]:
+    async with _asking(health) as client:
+        answer = await client.get("/readyz")
+        return answer.status_code, answer.json(), answer.headers.get("retry-after")
+
+
+async def test_a_process_that_can_work_is_ready(database: Database) -> None:
+    assert await _ready(Health(database)) == (
+        200,
+        {
+            "ok": True,
+            "database": "reachable",
+            "schema": {"version": NEEDED, "needed": NEEDED},
+            "worker": "none",
+            "reasons": [],
+        },
+        None,
+    )
+
+
+async def test_a_process_without_its_database_lives_and_is_not_ready(database: Database) -> None:
+    health = Health(database)
+    await database.close()
+    status, content, retry_after = await _ready(health)
+    assert (status, retry_after) == (503, "2")
+    assert (content["ok"], content["database"], content["schema"]) == (False, "away", None)
+    assert [reason["code"] for reason in content["reasons"]] == ["DATABASE_AWAY"]
+    async with _asking(health) as client:
+        living = await client.get("/healthz")
+    assert (living.status_code, living.json()) == (200, {"ok": True})
+
+
+async def test_a_schema_that_is_behind_is_not_ready_and_a_newer_one_is(database: Database) -> None:
+    clock = Clock()
+    health = Health(database, clock=clock)
+    await database.pool.execute("delete from schema_migration where version = $1", NEEDED)
+    status, content, _ = await _ready(health)
+    assert status == 503
+    assert content["schema"] == {"version": NEEDED - 1, "needed": NEEDED}
+    assert [reason["code"] for reason in content["reasons"]] == ["SCHEMA_BEHIND"]
+    assert "mintage migrate" in content["reasons"][0]["message"]
+    await database.pool.execute(
+        "insert into schema_migration (version, name, sha256) values ($1, 'later', '')", NEEDED + 1
+    )
+    clock.now += 1
+    status, content, _ = await _ready(health)
+    assert (status, content["schema"]["version"]) == (200, NEEDED + 1)
+
+
+async def test_a_worker_that_has_ended_is_not_ready(database: Database) -> None:
+    ending = asyncio.Event()
+
+    async def work() -> None:
+        await ending.wait()
+
+    vitals = Vitals(asyncio.create_task(work()))
+    health = Health(database, vitals)
+    status, content, _ = await _ready(health)
+    assert (status, content["worker"]) == (200, "running")
+    ending.set()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    status, content, _ = await _ready(health)
+    assert (status, content["worker"]) == (503, "ended")
+    assert [reason["code"] for reason in content["reasons"]] == ["WORKER_ENDED"]
+
+
+async def test_the_database_is_looked_at_once_a_second_however_many_ask(database: Database) -> None:
+    clock = Clock()
+    health = Health(database, clock=clock)
+    assert all(content["ok"] for content in [(await _ready(health))[1] for _ in range(3)])
+    await database.close()
+    assert (await _ready(health))[0] == 200
+    clock.now += 1
+    answers = await asyncio.gather(*(_ready(health) for _ in range(5)))
+    assert {status for status, _, _ in answers} == {503}
+
+
+async def test_head_has_no_body_and_other_methods_are_refused(database: Database) -> None:
+    async with _asking(Health(database)) as client:
+        for path in ("/healthz", "/readyz"):
+            head = await client.head(path)
+            assert (head.status_code, head.content) == (200, b"")
+            assert head.headers["cache-control"] == "no-store"
+            refused = await client.post(path)
+            assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
+
+
+async def test_every_process_answers_on_every_host(database: Database, settings: Settings) -> None:
+    async def door(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 418, "headers": []})
+        await send({"type": "http.response.body"})
+
+    health = Health(database)
+    for front in (
+        Front(door, door, settings, None, health),
+        Front(door, None, settings, None, health),
+        Front(None, door, settings, None, health),
+    ):
+        transport = httpx2.ASGITransport(front)
+        for host in ("http://mint.example.com", "http://acme.example.com"):
+            async with httpx2.AsyncClient(transport=transport, base_url=host) as client:
+                statuses = [
+                    (await client.get(path)).status_code for path in ("/healthz", "/readyz", "/x")
+                ]
+            assert statuses == [200, 200, 418]
