@@ -28,6 +28,7 @@ TABLES_WITHOUT_BRAND_CONTENT = {
     "work_item",
     "brand_turn",
     "rate_limit",
+    "invariant_check",
 }
 """The tables marked (M) in DATA-MODEL, and hashes of callers: no row-level security. Others are a brand's."""
 APPEND_ONLY_TABLES = ("mint_event", "mint_unit", "scan_event", "serial_registry")

@@ -621,6 +621,18 @@ create unlogged table rate_limit (
   granted      integer not null
 ) with (fillfactor = 50);
 
+-- When each invariant (sql/checks/) was last checked in each brand by the daily duty, and how many rows broke
+-- it. `broken_rows` is null while the check runs, and where it came to no end.
+create table invariant_check (
+  brand_id    uuid not null,
+  name        text collate "C" not null,
+  started_at  timestamptz not null,
+  finished_at timestamptz,
+  broken_rows integer,
+  primary key (brand_id, name)
+);
+create index invariant_check_order on invariant_check (started_at, brand_id, name);
+
 -- What scanned codes name, many at once: the brand is set here and the keys are looked for in it, in one
 -- call. Read by key only. Row-level security holds: the functions run with the rights of their caller.
 create function find_scanned(_brand_id uuid, _kinds text[], _ids uuid[], _gtins text[], _texts text[])
@@ -875,6 +887,7 @@ grant select, insert, update, delete on work_item to mintage_app, mintage_servic
 grant select, insert, update on brand_turn to mintage_service;
 grant select, insert, update on rate_limit to mintage_app, mintage_service;
 grant delete on rate_limit to mintage_service;
+grant select, insert, update on invariant_check to mintage_service;
 
 -- What a release reads before it serves. The table is there, unless this file was run by hand.
 do $history$

@@ -5,12 +5,13 @@ Not here: minting and packing, which are queued work (`loop`).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Final
 
 from mintage.db.queries import query
 from mintage.operations.call import Transactions
+from mintage.operations.daily_checks import check_what_is_due
 from mintage.operations.mint_preflight import remove_old_preflights
 from mintage.operations.pack_sweep import sweep_orphans
 from mintage.operations.rate_limits import remove_old_rate_limits
@@ -23,11 +24,15 @@ _MAKE_SCAN_PARTITIONS: Final = query("duty", "make_scan_partitions")
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """Run at start and then every `interval_s` seconds; any number of workers may run it at once."""
+    """Run at start and then every `interval_s` seconds; any number of workers may run it at once.
+
+    An orderly stop cuts it short if it `may_be_cut`, and waits for it otherwise.
+    """
 
     name: str
     interval_s: float
-    function: Callable[[Transactions], Awaitable[object]]
+    function: Callable[[Transactions], Coroutine[None, None, object]]
+    may_be_cut: bool = False
 
 
 async def make_scan_partitions(transactions: Transactions) -> None:
@@ -50,4 +55,5 @@ def duties_of(store: PackStore) -> tuple[Duty, ...]:
         Duty("drop old scans", 24 * 3600.0, remove_old_scans),
         Duty("remove old scan receipts", 24 * 3600.0, remove_old_scan_receipts),
         Duty("sweep files of no pack", 24 * 3600.0, sweep),
+        Duty("check the invariants", 60.0, check_what_is_due, may_be_cut=True),
     )

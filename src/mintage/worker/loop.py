@@ -95,10 +95,24 @@ class Worker:
     async def _run_duty(self, duty: Duty) -> None:
         while not self._stopping.is_set():
             try:
-                await duty.function(self._transactions())
+                await self._do(duty)
             except Exception as error:  # noqa: BLE001 - the next turn tries again; it is logged
                 _log_failure("a duty failed", error, duty=duty.name)
             await self._wait(self._stopping, duty.interval_s)
+
+    async def _do(self, duty: Duty) -> None:
+        doing = asyncio.create_task(duty.function(self._transactions()))
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            if duty.may_be_cut:
+                await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                if not doing.done():
+                    doing.cancel()
+                    await asyncio.wait({doing})
+                    return
+            await doing
+        finally:
+            stopping.cancel()
 
     async def _listen(self) -> None:
         """Hold a connection that hears NOTIFY; while there is none, lanes poll."""
