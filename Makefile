@@ -24,9 +24,11 @@ test: setup check
 test-long: setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m long
 
-# What tests put into a browser, from the npm registry, by hash. Without it (or Chromium) they are skipped.
+# What tests put into a browser, and supabase-js, from the npm registry, by hash. Without them (or Chromium, or
+# Node) they are skipped.
 test-tools:
 	npm ci --prefix tests/browser --ignore-scripts --no-audit --no-fund --loglevel=error
+	npm ci --prefix tests/clients/js --ignore-scripts --no-audit --no-fund --loglevel=error
 
 # The whole of what tests try a part of; takes an hour. SWEEP_PATH, SWEEP_SEED choose for the contract's.
 sweep: setup

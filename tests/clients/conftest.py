@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.clients.javascript import Chain, Node, running_node
+from tests.clients.javascript import Chain, Node, node_program, running_node
 from tests.clients.server import Served, served
 
 
@@ -17,8 +17,16 @@ def mintage(server_dsn: str, template: str) -> Iterator[Served]:
 
 
 @pytest.fixture(scope="session")
-def node(mintage: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    with running_node(mintage.url, tmp_path_factory.mktemp("node")) as found:
+def supabase_js() -> str:
+    """Node's path. Asked for before anything is started that only it would use."""
+    return node_program()
+
+
+@pytest.fixture(scope="session")
+def node(
+    supabase_js: str, mintage: Served, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Node]:
+    with running_node(supabase_js, mintage.url, tmp_path_factory.mktemp("node")) as found:
         yield found
 
 

@@ -1,12 +1,10 @@
-"""supabase-js for tests: installed as its lock says, driven over pipes, and what it shows as values.
+"""supabase-js for tests: driven over pipes, and what it shows as values (`make test-tools` installs it).
 
 One Node process serves a session; each test has clients of its own. Not here: what is asserted.
 """
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
 import re
 import shutil
@@ -22,7 +20,6 @@ from tests.embedded.support import needs
 
 FOLDER = Path(__file__).parent / "js"
 NODE_MAJOR_MIN = 18
-INSTALL_LIMIT_S = 100
 _numbers = count(1)
 
 
@@ -100,13 +97,12 @@ class Node:
 
 
 @contextmanager
-def running_node(url: str, folder: Path) -> Iterator[Node]:
+def running_node(program: str, url: str, folder: Path) -> Iterator[Node]:
     """A Node process that calls Mintage at `url`; what it says to people goes into `folder`."""
-    install()
     console = folder / "node.log"
     with console.open("w") as errors:
         process = subprocess.Popen(
-            [*node(), "driver.mjs"],
+            [program, "driver.mjs"],
             cwd=FOLDER,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -120,36 +116,29 @@ def running_node(url: str, folder: Path) -> Iterator[Node]:
             process.communicate(timeout=30)
 
 
-def node() -> list[str]:
-    """The command that runs Node; without one that will do, the test is skipped."""
+def node_program() -> str:
+    """Node, with supabase-js beside the driver; where either is missing, the test is skipped."""
     program = shutil.which("node")
-    needs(program is not None, "Node (Debian packages nodejs and npm)")
-    said = subprocess.run([program or "", "--version"], capture_output=True, text=True, check=True)
-    version = re.match(r"v(\d+)\.", said.stdout)
-    major = int(version[1]) if version else 0
-    needs(major >= NODE_MAJOR_MIN, f"Node {NODE_MAJOR_MIN} or newer")
-    return [program or ""]
+    if program is None:
+        needs(False, "Node: Debian packages nodejs and npm")
+    version = subprocess.run(
+        [str(program), "--version"], capture_output=True, text=True, check=True
+    )
+    major = re.match(r"v(\d+)\.", version.stdout)
+    needs(major is not None and int(major[1]) >= NODE_MAJOR_MIN, f"Node {NODE_MAJOR_MIN} or newer")
+    needs(_is_installed(), "supabase-js: make test-tools")
+    return str(program)
 
 
-def install() -> None:
-    """`npm ci`, once for every lock, into node_modules beside it, which git ignores."""
-    lock = hashlib.sha256((FOLDER / "package-lock.json").read_bytes()).hexdigest()[:16]
-    modules = FOLDER / "node_modules"
-    done = modules / f".installed-{lock}"
-    program = shutil.which("npm")
-    with (FOLDER / "package-lock.json").open("rb") as turn:
-        # Test processes come here together.
-        fcntl.flock(turn, fcntl.LOCK_EX)
-        if done.exists():
-            return
-        needs(program is not None, "npm")
-        installed = subprocess.run(
-            [program or "", "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-            cwd=FOLDER,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=INSTALL_LIMIT_S,
-        )
-        needs(installed.returncode == 0, f"a registry of npm packages: {installed.stderr[-500:]}")
-        done.touch()
+def _is_installed() -> bool:
+    """Whether the modules are those of the lock; npm keeps a copy of it beside them."""
+    kept = FOLDER / "node_modules" / ".package-lock.json"
+    lock = json.loads((FOLDER / "package-lock.json").read_text("utf-8"))
+    wanted = {path: module for path, module in lock["packages"].items() if path}
+    return kept.exists() and _versions(
+        json.loads(kept.read_text("utf-8"))["packages"]
+    ) == _versions(wanted)
+
+
+def _versions(packages: Mapping[str, Any]) -> dict[str, str]:
+    return {path: module["version"] for path, module in packages.items()}

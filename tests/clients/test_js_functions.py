@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
 from tests.clients.javascript import Answer, Chain, Node
 from tests.clients.server import Served
+
+pytestmark = pytest.mark.usefixtures("supabase_js")
 
 NAME = "mint-api-v1"
 

@@ -12,6 +12,8 @@ from tests.clients.javascript import Answer, Chain, Node
 from tests.clients.server import UNITS, Served
 from tests.clients.shown import FORBIDDEN, NOT_AUTHENTICATED, UNAVAILABLE
 
+pytestmark = pytest.mark.usefixtures("supabase_js")
+
 READING: list[dict[str, object]] = [{}, {"get": True}]
 
 
