@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 
 import pytest
+import pytest_asyncio
 
 from tests.clients.javascript import Chain, Node, node_program, running_node
+from tests.clients.python import Client, PythonClients, sign_in
 from tests.clients.server import Served, served
 
 
@@ -56,3 +59,35 @@ def js_owner(mintage: Served, js: Chain) -> Chain:
 def js_service(mintage: Served, node: Node) -> Chain:
     """A supabase-js with the service key."""
     return node.client(mintage.service_key)
+
+
+@pytest_asyncio.fixture(params=["blocking", "awaiting"])
+async def clients(request: pytest.FixtureRequest, mintage: Served) -> AsyncIterator[PythonClients]:
+    """Makes clients of supabase-py, of either kind."""
+    async with AsyncExitStack() as closing:
+        yield PythonClients(request.param, mintage, closing)
+
+
+@pytest_asyncio.fixture
+async def py(clients: PythonClients, mintage: Served) -> Client:
+    """A supabase-py with the anon key: nobody yet."""
+    return await clients.make(mintage.anon_key)
+
+
+@pytest_asyncio.fixture
+async def py_owner(py: Client, mintage: Served) -> Client:
+    """A supabase-py with a session of the owner."""
+    assert (await sign_in(py, mintage)).session is not None
+    return py
+
+
+@pytest_asyncio.fixture
+async def py_service(clients: PythonClients, mintage: Served) -> Client:
+    """A supabase-py with the service key."""
+    return await clients.make(mintage.service_key)
+
+
+@pytest_asyncio.fixture
+async def py_program(clients: PythonClients, mintage: Served) -> Client:
+    """A supabase-py with the token of an API key."""
+    return await clients.make(mintage.anon_key, token=mintage.exchanged())
