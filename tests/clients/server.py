@@ -94,18 +94,21 @@ class Served:
         return token
 
     @contextmanager
-    def away(self) -> Iterator[None]:
-        """The database cannot be reached; at the end it is back, and known to be."""
+    def away(self) -> Iterator[int]:
+        """The database cannot be reached; at the end it is back, and known to be.
+
+        Gives how long the server's log was before.
+        """
         with self.relay.cut():
-            yield
+            yield self.log.stat().st_size
         headers = {"Authorization": f"Bearer {self.service_key}"}
         ready = f"{self.url}/rest/v1/rpc/list_products?_brand_id={self.brand_id}"
         _wait_for(lambda: httpx2.get(ready, headers=headers).status_code == 200)
 
-    def wait_for_log(self, event: str) -> None:
-        """Until the server has logged `event` after now."""
-        begin = self.log.stat().st_size
-        _wait_for(lambda: event in self.log.read_text("utf-8")[begin:])
+    def wait_for_failure(self, rpc: str, since: int) -> None:
+        """Until a call of `rpc` has failed and is logged; `since` is what `away` gave."""
+        line = f"/rest/v1/rpc/{rpc}"
+        _wait_for(lambda: line in self.log.read_bytes()[since:].decode("utf-8"))
 
     def submission(self, **changes: object) -> dict[str, Any]:
         """Arguments of a mint request, named as mint-api-v1 does."""

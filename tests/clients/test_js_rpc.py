@@ -204,7 +204,7 @@ def test_a_get_call_waits_for_the_database_by_itself(js_service: Chain, mintage:
     # The client repeats a reading call that was answered 503, after the seconds of Retry-After.
     call = js_service.rpc("list_products", {"_brand_id": mintage.brand_id}, {"get": True})
     with ThreadPoolExecutor(1) as beside:
-        with mintage.away():
+        with mintage.away() as since:
             answer = beside.submit(call.answer)
-            mintage.wait_for_log("the database is away")
+            mintage.wait_for_failure("list_products", since)
         assert answer.result(timeout=60).data["ok"] is True

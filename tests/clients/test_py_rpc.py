@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
+import threading
 from typing import Any
 from uuid import uuid4
 
@@ -193,15 +193,16 @@ async def test_without_the_database_a_call_says_so(
 async def test_a_get_call_waits_for_the_database_by_itself(
     py_service: Client, mintage: Served
 ) -> None:
+    is_cut = threading.Event()
+
     def cut_until_noticed() -> None:
-        with mintage.away():
-            cut.release()
-            mintage.wait_for_log("the database is away")
+        with mintage.away() as since:
+            is_cut.set()
+            mintage.wait_for_failure("list_products", since)
 
     # The client repeats a reading call that was answered 503.
     call = py_service.rpc("list_products", {"_brand_id": mintage.brand_id}, get=True)
-    cut = asyncio.Semaphore(0)
-    with ThreadPoolExecutor(1) as beside:
-        beside.submit(cut_until_noticed)
-        await cut.acquire()
-        assert (await settled(call.execute())).data["ok"] is True
+    cutting = asyncio.create_task(asyncio.to_thread(cut_until_noticed))
+    await asyncio.to_thread(is_cut.wait, 60)
+    assert (await settled(call.execute())).data["ok"] is True
+    await cutting

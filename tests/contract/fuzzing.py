@@ -112,9 +112,9 @@ def register_formats() -> None:
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
     """Exchange ids, in bodies and queries, and write as SPEC §2 reads.
 
-    Whole numbers are `70` and not `70.0`, and the text `null` of a query is absent: no schema says so.
+    Whole numbers are `70` and not `70.0`; `null` in a query, or nothing, is absent: no schema says so.
     """
-    for name in [name for name, value in (case.query or {}).items() if value in (None, "null")]:
+    for name in [name for name, value in (case.query or {}).items() if _is_absent(value)]:
         del case.query[name]
     for container in (case.body, case.query):
         if isinstance(container, dict):
@@ -122,6 +122,13 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
                 sent = KNOWN.exchanged(name if name.startswith("_") else f"_{name}", _whole(value))
                 if repr(sent) != repr(value):
                     container[name] = sent
+
+
+def _is_absent(value: object) -> bool:
+    """True for what a query writes as `null` or as nothing."""
+    if isinstance(value, list) and len(value) == 1:
+        return _is_absent(value[0])
+    return value is None or value in ("null", "", [], {})
 
 
 def _whole(value: object) -> object:

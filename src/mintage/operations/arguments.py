@@ -46,6 +46,7 @@ from mintage.operations.mint_request_faults import lot_faults, serial_faults
 from mintage.rules import lifecycle
 
 _DIGITS: Final = re.compile(r"-?[0-9]{1,18}")
+_ABSENT: Final = frozenset({"null", ""})
 
 Uuid = Annotated[
     UUID,
@@ -414,7 +415,8 @@ def parse_brand_id(raw: Mapping[str, object]) -> UUID:
 def raw_from_query(model: type[Arguments], pairs: list[tuple[str, str]]) -> dict[str, object]:
     """The arguments of a GET or HEAD call: ASCII digits are read as integers where one is due.
 
-    The text `null` is absent, except for free text. A name twice is refused.
+    The text `null`, and no text at all, are absent, except for free text: so supabase-js and supabase-py
+    send an argument that is null. A name twice is refused.
     """
     fields = by_wire_name(model)
     raw: dict[str, object] = {}
@@ -423,7 +425,7 @@ def raw_from_query(model: type[Arguments], pairs: list[tuple[str, str]]) -> dict
             raise invalid_input([ArgumentProblem(name, "is there twice", "give it once")])
         field = fields.get(name)
         kind = _kind(name, field) if field is not None else "text"
-        if text == "null" and kind != "text":
+        if text in _ABSENT and kind != "text":
             raw[name] = None
         elif kind == "integer" and _DIGITS.fullmatch(text):
             raw[name] = int(text)
