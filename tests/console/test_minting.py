@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from mintage.console.forms import Form
+from mintage.console.option_fields import fields_of, options_of, shown
 from mintage.console.overview import bars
+from mintage.packs.formats import FORMATS
 from tests.console.conftest import HOME, Browser, Console
 
 
@@ -188,6 +191,33 @@ async def test_an_export_is_asked_for_and_watched(console: Console, owner: Brows
         f"{HOME}exports/new", entered | {"format": "rfid", "option_filter_value": "many"}
     )
     assert wrong.status_code == 400
+
+
+def test_only_options_that_were_changed_are_sent_on() -> None:
+    model = FORMATS["labels_pdf"].options_model
+    untouched = {
+        field.name: [*shown(field, Form({}), is_posted=False)] for field in fields_of(model)
+    }
+    assert options_of(model, form_of(untouched)) == {}
+    changed = untouched | {
+        "option_sheet": ["custom"],
+        "option_custom.label_width_mm": ["40"],
+        "option_custom.label_height_mm": ["20.5"],
+        "option_text": ["serial"],
+        "option_crop_marks": ["yes"],
+        "option_module_mm": ["a lot"],
+    }
+    assert options_of(model, form_of(changed)) == {
+        "sheet": "custom",
+        "custom": {"label_width_mm": 40, "label_height_mm": 20.5},
+        "text": ["serial"],
+        "crop_marks": True,
+        "module_mm": "a lot",
+    }
+
+
+def form_of(lists: dict[str, list[str]]) -> Form:
+    return Form({name: values[-1] for name, values in lists.items() if values}, lists)
 
 
 def test_a_chart_is_as_high_as_its_highest_day() -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, cast
 from uuid import UUID
 
 from starlette.responses import RedirectResponse, Response
 
 from mintage.console.forms import Form
 from mintage.console.lists import listed
+from mintage.console.option_fields import fields_of, options_of, shown
 from mintage.console.render import HEADERS, fragment, go_to, page
 from mintage.console.texts import text
 from mintage.console.visit import Visit
@@ -21,7 +21,7 @@ from mintage.operations import downloads
 from mintage.operations import exports as operations_exports
 from mintage.operations.call import Caller
 from mintage.operations.downloads import files_of
-from mintage.packs.formats import FORMATS, PackFormat
+from mintage.packs.formats import FORMATS
 from mintage.packs.print_profiles import PROFILES
 from mintage.perform import perform
 from mintage.permits import DownloadPermit, sign_permit
@@ -41,17 +41,6 @@ _FIND_EXPORT: Final = Rpc(
 _DOWNLOAD_LIFETIME_S: Final = 60
 _PACKS_MAX: Final = 200
 _DEFAULT_FORMAT: Final = "csv"
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """A field of a form that asks for one of a format's options."""
-
-    name: str
-    kind: Literal["choice", "number", "yes_no", "text"]
-    description: str
-    default: str
-    choices: tuple[str, ...] = ()
 
 
 async def exports(visit: Visit) -> Response:
@@ -77,7 +66,7 @@ async def request_export(visit: Visit, form: Form) -> Response:
     """`POST …/exports/new`."""
     visit.require("exports:write")
     pack_format = FORMATS.get(form.get("format"))
-    options = _options(pack_format, form) if pack_format is not None else None
+    options = options_of(pack_format.options_model, form) if pack_format is not None else None
     try:
         answer = await visit.ask(
             "request_payload_packs",
@@ -203,7 +192,10 @@ async def _form_page(
         batches=exportable,
         formats=[name for name in FORMATS if name != "group_manifest"],
         format=pack_format,
-        fields=fields_of(pack_format),
+        fields=[
+            (field, shown(field, form, is_posted=status != 200))
+            for field in fields_of(pack_format.options_model)
+        ],
         profiles=PROFILES.values(),
     )
 
@@ -218,65 +210,3 @@ async def _chosen_batch(visit: Visit, batch_id: str) -> dict[str, Any] | None:
             raise
         return None
     return cast("dict[str, Any]", answer["batch"])
-
-
-def fields_of(pack_format: PackFormat) -> list[Field]:
-    """The options of a format as fields of a form, from the model that checks them."""
-    schema = pack_format.options_model.model_json_schema()
-    return [
-        _field(name, described | _followed(described, schema))
-        for name, described in schema.get("properties", {}).items()
-    ]
-
-
-def _followed(described: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """What a reference or the one alternative beside null says."""
-    for part in (described, *described.get("anyOf", ())):
-        if "$ref" in part:
-            return dict(schema["$defs"][part["$ref"].rpartition("/")[2]])
-        if part is not described and part.get("type") != "null":
-            return dict(part)
-    return {}
-
-
-def _field(name: str, described: Mapping[str, Any]) -> Field:
-    default = described.get("default")
-    shown = "" if default is None else str(default)
-    description = described.get("description", "")
-    if "enum" in described:
-        return Field(name, "choice", description, shown, tuple(map(str, described["enum"])))
-    match described.get("type"):
-        case "boolean":
-            return Field(name, "yes_no", description, "yes" if default else "")
-        case "integer" | "number":
-            return Field(name, "number", description, shown)
-    return Field(name, "text", description, shown)
-
-
-def _options(pack_format: PackFormat, form: Form) -> dict[str, object]:
-    """The options that the form gives, as JSON would hold them; those left empty are left out."""
-    schema = pack_format.options_model.model_json_schema().get("properties", {})
-    options: dict[str, object] = {}
-    for field in fields_of(pack_format):
-        given = form.get(f"option_{field.name}")
-        if field.kind == "yes_no":
-            options[field.name] = given == "yes"
-        elif given:
-            options[field.name] = _value(field, given, schema[field.name])
-    return options
-
-
-def _value(field: Field, given: str, described: Mapping[str, Any]) -> object:
-    """A text of the form as the option's type; a text that is none stays one, and is refused as such."""
-    if field.kind not in {"number", "choice"} or given in {
-        choice for choice in described.get("enum", ()) if isinstance(choice, str)
-    }:
-        return given
-    try:
-        return int(given)
-    except ValueError:
-        pass
-    try:
-        return float(given)
-    except ValueError:
-        return given
