@@ -218,9 +218,37 @@ def mint(
 @click.argument("brand_slug")
 @click.argument("mint_batch_id", type=click.UUID)
 @click.option("--format", "format_name", default="csv", show_default=True)
-def export(brand_slug: str, mint_batch_id: UUID, format_name: str) -> None:
+@click.option("--profile", help="Print profile; the brand's own by default.")
+@click.option("--option", "options", multiple=True, help="NAME=VALUE of the format; any number.")
+def export(
+    brand_slug: str,
+    mint_batch_id: UUID,
+    format_name: str,
+    profile: str | None,
+    options: tuple[str, ...],
+) -> None:
     """Write the packs of a batch and wait for them; prints their paths in the bucket."""
-    _run(_export(brand_slug, mint_batch_id, format_name))
+    arguments = {
+        "mint_batch_id": mint_batch_id,
+        "format": format_name,
+        "profile": profile,
+        "options": _pack_options(options),
+    }
+    _run(_export(brand_slug, arguments))
+
+
+def _pack_options(pairs: tuple[str, ...]) -> dict[str, object]:
+    """What is JSON is read as JSON: `filter_value=1` is a number, `scheme=sgtin-96` text."""
+    options: dict[str, object] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not name or not equals:
+            raise click.BadParameter(f"{pair!r} must be NAME=VALUE, as scheme=sgtin-96")
+        try:
+            options[name] = json.loads(value)
+        except ValueError:
+            options[name] = value
+    return options
 
 
 async def _demo(settings: Settings, *, once: bool, opens_browser: bool, as_json: bool) -> None:
@@ -341,15 +369,13 @@ async def _mint(brand_slug: str, arguments: dict[str, Any]) -> None:
         click.echo(str(submitted["mint_batch_id"]))
 
 
-async def _export(brand_slug: str, mint_batch_id: UUID, format_name: str) -> None:
+async def _export(brand_slug: str, arguments: dict[str, Any]) -> None:
     console = Console(stderr=True, highlight=False)
     async with AsyncExitStack() as stack:
         runtime = await stack.enter_async_context(open_runtime(_settings(), application="command"))
         await stack.enter_async_context(run_worker(runtime))
         api = Api(runtime.platform, SERVICE, await _brand_id(runtime, brand_slug))
-        requested = await api.call(
-            "request_payload_packs", mint_batch_id=mint_batch_id, format=format_name
-        )
+        requested = await api.call("request_payload_packs", **arguments)
         if not requested["ok"]:
             sentences = "\n".join(reason["message"] for reason in requested["blocking_reasons"])
             raise click.ClickException(sentences)

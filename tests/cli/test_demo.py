@@ -78,6 +78,23 @@ def test_the_invariants_hold_after_the_demo(demo_dir: Path) -> None:
     assert "invariants hold in 1 brands" in finished.stdout
 
 
+def test_a_batch_is_exported_in_a_format_with_its_options(demo_dir: Path) -> None:
+    facts = facts_of(demo_dir)
+    asked = ("export", facts["brand_slug"], facts["mint_batch_id"], "--format")
+    data = {"MINTAGE_DATA": str(demo_dir)}
+    written = run(*asked, "nfc", "--option", "chip=ntag215", **data)
+    assert written.returncode == 0, written.stderr
+    paths = written.stdout.split()
+    assert len(paths) == 3
+    lines = (demo_dir / "payload-packs" / paths[0]).read_text("utf-8").splitlines()
+    assert (len(lines), lines[0].split(",")[2]) == (10_001, '"ndef_hex"')
+    refused = run(*asked, "rfid", "--option", "scheme=sgtin-96", **data)
+    assert refused.returncode == 1
+    assert "gcp_length" in refused.stderr
+    assert "SGTIN-96 holds numbers" in refused.stderr
+    assert run(*asked, "rfid", "--option", "filter_value", **data).returncode == 2
+
+
 def test_a_second_start_goes_on_with_its_data_and_serves_until_it_is_stopped(
     demo_dir: Path,
 ) -> None:
