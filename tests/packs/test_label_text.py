@@ -30,9 +30,14 @@ TEXTS = st.text(
 
 
 def box(
-    width: float = 40, height: float = 36, alignment: Alignment = "left", *, middle: bool = True
+    width: float = 40,
+    height: float = 36,
+    alignment: Alignment = "left",
+    *,
+    middle: bool = True,
+    scale: float = 1,
 ) -> Box:
-    return Box(5, 1, width, height, alignment, middle)
+    return Box(5, 1, width, height, alignment, middle, scale)
 
 
 def width_mm(line: SetLine) -> float:
@@ -46,6 +51,7 @@ def width_mm(line: SetLine) -> float:
     st.floats(0, 60),
     st.sampled_from(["left", "centre"]),
     st.booleans(),
+    st.sampled_from([1.0, 1.3, 3.0]),
 )
 def test_no_text_leaves_its_box_or_covers_another(
     headings: list[str],
@@ -54,15 +60,16 @@ def test_no_text_leaves_its_box_or_covers_another(
     more: float,
     alignment: Alignment,
     middle: bool,
+    scale: float,
 ) -> None:
     amount = TextAmount(len(headings), len(details))
-    place = box(width, amount.least_mm + more, alignment, middle=middle)
+    place = box(width, amount.least_mm + more, alignment, middle=middle, scale=scale)
     shown = [font_of("bold").shown(text) for text in headings]
     lines = set_text(place, shown, [font_of("regular").shown(text) for text in details])
     assert len(lines) >= len(details)
     before = place.top_mm
     for line in lines:
-        assert LEAST_PT <= line.size_pt <= HEADING_PT
+        assert LEAST_PT <= line.size_pt <= HEADING_PT * scale
         assert line.left_mm >= place.left_mm - 1e-6
         assert line.left_mm + width_mm(line) <= place.left_mm + place.width_mm + 1e-6
         # Capitals reach 0.76 of the size above the baseline, accents more; what hangs reaches 0.24 below.

@@ -17,14 +17,22 @@ POINT_MM: Final = 25.4 / 72
 EDGE_MM: Final = 1.0
 """Nothing but a quiet zone is nearer to the edge of a label: that far a printer may be off."""
 GAP_MM: Final = 1.0
+COMFORTABLE_MM: Final = 3.0
+"""Margins of labels that are large enough for them."""
 HEADING_PT: Final = 9.0
 DETAIL_PT: Final = 7.0
 LEAST_PT: Final = 4.0
 BAR_HEIGHT_MAX_MM: Final = 25.0
 BAR_HEIGHT_MIN_MM: Final = 5.0
 TEXT_WIDTH_MIN_MM: Final = 10.0
+_TEXT_WIDTH_GOOD_MM: Final = 30.0
+# Text of full size suits labels of this size, and grows with larger ones.
+_SMALL_LABEL_MM: Final = (63.5, 38.1)
+_SCALE_MAX: Final = 3.0
+_WIDE_LABEL_MM: Final = 50.0
 HEADING_SPACE: Final = 0.35
 """Between headings and details, in font sizes of the former."""
+HEADING_LINES_MAX: Final = 3
 _HEADING_LINES: Final = 2
 
 Alignment = Literal["left", "centre"]
@@ -46,10 +54,9 @@ class TextAmount:
             points += heading_pt * HEADING_SPACE
         return points * POINT_MM
 
-    @property
-    def wanted_mm(self) -> float:
+    def wanted_mm(self, scale: float) -> float:
         """At full size, headings in two lines."""
-        return self.height_mm(HEADING_PT, DETAIL_PT, _HEADING_LINES)
+        return self.height_mm(HEADING_PT * scale, DETAIL_PT * scale, _HEADING_LINES)
 
     @property
     def least_mm(self) -> float:
@@ -59,7 +66,8 @@ class TextAmount:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A place for text. `is_middle`: text stands in the middle of its height, else at its top."""
+    """A place for text. `is_middle`: text stands in the middle of its height, else at its top. `scale`:
+    of the full sizes of text, 1 on small labels."""
 
     left_mm: float
     top_mm: float
@@ -67,6 +75,7 @@ class Box:
     height_mm: float
     alignment: Alignment
     is_middle: bool
+    scale: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,27 +135,50 @@ def _lay_out_square(sheet: Sheet, needs: Needs) -> Layout:
     beside_width = width - edge - size - away - EDGE_MM
     beside_height = height - 2 * EDGE_MM
     below_height = height - edge - size - away - EDGE_MM
-    below_width = width - 2 * EDGE_MM
-    is_beside = min(beside_width, beside_height) >= min(below_width, below_height)
-    room_mm = beside_height if is_beside else below_height
-    if amount.least_mm > room_mm + 1e-6 or (is_beside and beside_width < TEXT_WIDTH_MIN_MM):
+    side = _side(sheet)
+    below_width = width - 2 * side
+    least = amount.least_mm - 1e-6
+    fits_beside = beside_height >= least and beside_width >= TEXT_WIDTH_MIN_MM
+    fits_below = below_height >= least and below_width >= TEXT_WIDTH_MIN_MM
+    if not fits_beside and not fits_below:
         raise DoesNotFit(_text_sentence(needs, beside_width, beside_height, below_height))
+    is_wider = min(beside_width, beside_height) >= min(below_width, below_height)
+    is_beside = fits_beside and (is_wider or not fits_below)
     if is_beside:
-        left = edge + size + away
-        box = Box(left, EDGE_MM, beside_width, beside_height, "left", is_middle=True)
-        return Layout(edge, (height - size) / 2, size, size, None, box)
+        return _beside(sheet, size, edge, away)
     # Symbol and text stand in the middle of the label together.
-    text_height = min(amount.wanted_mm, below_height)
+    scale = _scale(sheet)
+    text_height = min(amount.wanted_mm(scale), below_height)
     top = max(edge, (height - size - away - text_height) / 2)
-    box = Box(
-        EDGE_MM,
-        top + size + away,
-        below_width,
-        height - top - size - away - EDGE_MM,
-        "centre",
-        False,
-    )
+    text_top = top + size + away
+    text_height = height - text_top - EDGE_MM
+    box = Box(side, text_top, below_width, text_height, "centre", False, scale)
     return Layout((width - size) / 2, top, size, size, None, box)
+
+
+def _beside(sheet: Sheet, size: float, edge: float, away: float) -> Layout:
+    """Symbol on the left, text on the right of it; with wider margins if there is room."""
+    width, height = sheet.label_width_mm, sheet.label_height_mm
+    left = max(edge, min((height - size) / 2, COMFORTABLE_MM))
+    wide = max(away, COMFORTABLE_MM)
+    right = COMFORTABLE_MM
+    if width - left - size - wide - right < _TEXT_WIDTH_GOOD_MM:
+        left, wide, right = edge, away, EDGE_MM
+    text_left = left + size + wide
+    text_width, text_height = width - text_left - right, height - 2 * EDGE_MM
+    box = Box(text_left, EDGE_MM, text_width, text_height, "left", True, _scale(sheet))
+    return Layout(left, (height - size) / 2, size, size, None, box)
+
+
+def _side(sheet: Sheet) -> float:
+    """The margins of text that has the whole width of a label."""
+    return COMFORTABLE_MM if sheet.label_width_mm >= _WIDE_LABEL_MM else EDGE_MM
+
+
+def _scale(sheet: Sheet) -> float:
+    across, down = _SMALL_LABEL_MM
+    scale = min(sheet.label_width_mm / across, sheet.label_height_mm / down)
+    return min(max(scale, 1.0), _SCALE_MAX)
 
 
 def _lay_out_bars(sheet: Sheet, needs: Needs) -> Layout:
@@ -174,19 +206,22 @@ def _lay_out_bars(sheet: Sheet, needs: Needs) -> Layout:
             f"take {least + gaps + 2 * EDGE_MM:.1f} mm, and the label is {height:g} mm high: ask for "
             "fewer fields in text, or a higher label."
         )
-    wanted = headings.wanted_mm + details.wanted_mm
+    scale = _scale(sheet)
+    wanted_above, wanted_below = headings.wanted_mm(scale), details.wanted_mm(scale)
+    wanted = wanted_above + wanted_below
     share = 1.0 if wanted == 0 else min(1.0, (room - BAR_HEIGHT_MIN_MM) / wanted)
-    above_height, below_height = headings.wanted_mm * share, details.wanted_mm * share
+    above_height, below_height = wanted_above * share, wanted_below * share
     bars_height = min(room - above_height - below_height, BAR_HEIGHT_MAX_MM)
     top = (height - gaps - above_height - bars_height - below_height) / 2
     above = below = None
-    text_width = width - 2 * EDGE_MM
+    side = _side(sheet)
+    text_width = width - 2 * side
     if headings.headings:
-        above = Box(EDGE_MM, top, text_width, above_height, "centre", is_middle=True)
+        above = Box(side, top, text_width, above_height, "centre", True, scale)
         top += above_height + GAP_MM
     if details.details:
         below_top = top + bars_height + GAP_MM
-        below = Box(EDGE_MM, below_top, text_width, below_height, "centre", is_middle=False)
+        below = Box(side, below_top, text_width, below_height, "centre", False, scale)
     return Layout((width - bars_width) / 2, top, bars_width, bars_height, above, below)
 
 

@@ -16,6 +16,7 @@ from mintage.packs.context import PackContext
 from mintage.packs.label_fonts import LINE_HEIGHT, Font, FontWeight, font_of
 from mintage.packs.label_layout import (
     DETAIL_PT,
+    HEADING_LINES_MAX,
     HEADING_PT,
     HEADING_SPACE,
     LEAST_PT,
@@ -40,6 +41,7 @@ _NAMES: Final[dict[TextField, str]] = {
 _STEP_PT: Final = 0.5
 _BASELINE: Final = 0.92
 _HEADING_COMFORTABLE_PT: Final = 6.0
+_HEADING_SHARE: Final = 0.7
 _DETAIL_COMFORTABLE_PT: Final = 5.0
 
 
@@ -113,18 +115,27 @@ def set_text(box: Box, headings: Sequence[str], details: Sequence[str]) -> list[
     """All lines in their places in `box`, which is high enough for them at the least size."""
     room_pt = box.height_mm / POINT_MM
     width_pt = box.width_mm / POINT_MM
-    set_headings, heading_pt = _set_headings(tuple(headings), len(details), width_pt, room_pt)
+    set_headings, heading_pt = _set_headings(
+        tuple(headings), len(details), width_pt, room_pt, box.scale
+    )
     heading_height = len(set_headings) * heading_pt * LINE_HEIGHT
     if set_headings and details:
         heading_height += heading_pt * HEADING_SPACE
-    detail_pt = DETAIL_PT
+    detail_pt = full_pt = _stepped(DETAIL_PT * box.scale)
     regular, bold = font_of("regular"), font_of("bold")
     widths = [regular.width(text) for text in details]
     if details:
         by_height = (room_pt - heading_height) / (len(details) * LINE_HEIGHT)
         by_width = width_pt / max(widths)
         # A line that is longer than the rest by far does not make all of them small.
-        detail_pt = _stepped(min(DETAIL_PT, by_height, max(by_width, _DETAIL_COMFORTABLE_PT)))
+        detail_pt = _stepped(
+            min(
+                heading_pt or full_pt,
+                full_pt,
+                by_height,
+                max(by_width, _DETAIL_COMFORTABLE_PT * box.scale),
+            )
+        )
     used = heading_height + len(details) * detail_pt * LINE_HEIGHT
     top_pt = max((room_pt - used) / 2, 0) if box.is_middle else 0.0
     lines = []
@@ -145,23 +156,19 @@ def set_text(box: Box, headings: Sequence[str], details: Sequence[str]) -> list[
 
 @lru_cache(256)
 def _set_headings(
-    headings: tuple[str, ...], details: int, width_pt: float, room_pt: float
+    headings: tuple[str, ...], details: int, width_pt: float, room_pt: float, scale: float
 ) -> tuple[tuple[str, ...], float]:
-    """The lines of the headings and their size: two lines each where there is room, else one."""
+    """The lines of the headings and their size: at most three lines each, fewer where room is short."""
     if not headings:
         return (), 0.0
-    bold = font_of("bold")
     details_pt = details * LINE_HEIGHT * min(DETAIL_PT, _HEADING_COMFORTABLE_PT)
-    size = HEADING_PT
-    while size > _HEADING_COMFORTABLE_PT:
-        lines = [_wrapped(bold, text, width_pt / size) for text in headings]
-        height = (sum(map(len, lines)) * LINE_HEIGHT + HEADING_SPACE) * size
-        if all(len(each) <= 2 for each in lines) and height + details_pt <= room_pt:
-            return tuple(line for each in lines for line in each), size
-        size -= _STEP_PT
-    # No room for whole headings at a good size: two lines if they fit, else one, cut.
-    two_lines = 2 * len(headings) * size * LINE_HEIGHT + size * HEADING_SPACE
-    lines_max = 2 if two_lines + details_pt <= room_pt else 1
+    whole = _whole_headings(headings, width_pt, room_pt - details_pt, _stepped(HEADING_PT * scale))
+    if whole is not None:
+        return whole
+    bold, size = font_of("bold"), _HEADING_COMFORTABLE_PT
+    # No room for whole headings at a good size: as many lines as fit, the last one cut.
+    fitting = (room_pt - details_pt - size * HEADING_SPACE) / (len(headings) * size * LINE_HEIGHT)
+    lines_max = min(max(int(fitting), 1), HEADING_LINES_MAX)
     least_details = details * LINE_HEIGHT * LEAST_PT
     by_height = (room_pt - least_details) / (
         lines_max * len(headings) * LINE_HEIGHT + HEADING_SPACE * bool(details)
@@ -170,11 +177,34 @@ def _set_headings(
     shown: list[str] = []
     for text in headings:
         wrapped = _wrapped(bold, text, width_pt / size)
-        whole, rest = wrapped[: lines_max - 1], " ".join(wrapped[lines_max - 1 :])
-        shown += whole
+        first, rest = wrapped[: lines_max - 1], " ".join(wrapped[lines_max - 1 :])
+        shown += first
         if rest:
             shown.append(bold.cut(rest, width_pt / size))
     return tuple(shown), size
+
+
+def _whole_headings(
+    headings: tuple[str, ...], width_pt: float, room_pt: float, full_pt: float
+) -> tuple[tuple[str, ...], float] | None:
+    """Headings that need not be cut: in as few lines as there are at 0.7 of the full size or more, and as
+    large as that allows; smaller only if they must be. None if there is no room at a good size.
+    """
+    bold = font_of("bold")
+    best: tuple[tuple[str, ...], float] | None = None
+    size = full_pt
+    while size > _HEADING_COMFORTABLE_PT and (best is None or size >= full_pt * _HEADING_SHARE):
+        wrapped = [_wrapped(bold, text, width_pt / size) for text in headings]
+        lines = tuple(line for each in wrapped for line in each)
+        height = (len(lines) * LINE_HEIGHT + HEADING_SPACE) * size
+        is_whole = all(
+            len(each) <= HEADING_LINES_MAX and " ".join(each) == " ".join(text.split())
+            for each, text in zip(wrapped, headings, strict=True)
+        )
+        if is_whole and height <= room_pt and (best is None or len(lines) < len(best[0])):
+            best = lines, size
+        size -= _STEP_PT
+    return best
 
 
 def _wrapped(font: Font, text: str, width: float) -> list[str]:
