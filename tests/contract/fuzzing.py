@@ -55,7 +55,7 @@ BEYOND_SCHEMAS = re.compile(
             "differs from the Idempotency-Key header",
             # What the platform has.
             "is no format there is",
-            "is no profile",
+            "is no (?:print )?profile",
             "is no option",
             "is of no issuer",
         )
