@@ -42,6 +42,7 @@ check: setup
 
 bench: setup
 	$(BIN)/python -m bench.mint
+	$(BIN)/python -m bench.submit
 	$(BIN)/python -m bench.packs
 	$(BIN)/python -m bench.labels
 
