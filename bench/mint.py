@@ -66,6 +66,20 @@ async def product_side(
 
 async def yardstick_side(dsn: str, brand_id: UUID, units: int) -> float:
     """Seconds for the bare COPYs; the buffers are built before the clock starts."""
+    buffers = yardstick_buffers(brand_id, units)
+    connection = await asyncpg.connect(dsn)
+    started = time.perf_counter()
+    for buffer in buffers:
+        await connection.copy_to_table(
+            "mint_unit", columns=COLUMNS, source=pieces(buffer), format="binary"
+        )
+    elapsed_s = time.perf_counter() - started
+    await connection.close()
+    return elapsed_s
+
+
+def yardstick_buffers(brand_id: UUID, units: int) -> list[bytearray]:
+    """The rows of a batch, a buffer for each cycle."""
     now = datetime.now(UTC)
     plan: ChunkPlan | None = ChunkPlan(
         brand_id=brand_id,
@@ -81,15 +95,7 @@ async def yardstick_side(dsn: str, brand_id: UUID, units: int) -> float:
     while plan is not None:
         buffers.append(build_chunk(plan, None, now))
         plan = plan.next(CYCLE_UNITS)
-    connection = await asyncpg.connect(dsn)
-    started = time.perf_counter()
-    for buffer in buffers:
-        await connection.copy_to_table(
-            "mint_unit", columns=COLUMNS, source=pieces(buffer), format="binary"
-        )
-    elapsed_s = time.perf_counter() - started
-    await connection.close()
-    return elapsed_s
+    return buffers
 
 
 def measure(side: str, arguments: list[str]) -> dict[str, float]:

@@ -67,6 +67,11 @@ class Machines:
         self._started.append((process, log))
         return process
 
+    @property
+    def last_pid(self) -> int:
+        """The process that was started last."""
+        return self._started[-1][0].pid
+
     async def serve(self, door: str, **more: str) -> str:
         """`mintage web` or `mintage resolver`, answering; its base URL."""
         port = free_port()
@@ -181,14 +186,14 @@ class Brand:
         batch: dict[str, Any] = answer["batch"]
         return batch
 
-    async def until_minted(self, mint_batch_id: str) -> None:
+    async def until_minted(self, mint_batch_id: str, *, limit_s: float = WAIT_LIMIT_S) -> None:
         async def is_minted() -> bool:
             batch = await self.batch(mint_batch_id)
             assert batch["job"]["status"] != "FAILED", batch
             is_complete: bool = batch["job"]["status"] == "COMPLETED"
             return is_complete
 
-        await until(is_minted)
+        await until(is_minted, limit_s=limit_s)
 
     async def exported(self, mint_batch_id: str) -> list[dict[str, Any]]:
         """The packs of a batch as CSV, once all are written."""
@@ -220,9 +225,11 @@ class Brand:
         return [unit["resolver_url"] for unit in page["units"]]
 
 
-async def until(is_so: Callable[[], Coroutine[Any, Any, bool]]) -> None:
+async def until(
+    is_so: Callable[[], Coroutine[Any, Any, bool]], *, limit_s: float = WAIT_LIMIT_S
+) -> None:
     """Wait for what must come about; the limit is only there to end a test that fails."""
-    async with asyncio.timeout(WAIT_LIMIT_S):
+    async with asyncio.timeout(limit_s):
         while not await is_so():
             await asyncio.sleep(0.05)
 
