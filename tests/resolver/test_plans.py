@@ -87,6 +87,32 @@ async def test_many_keys_at_once_are_each_found_by_their_index(desk: Desk) -> No
     assert [row[0] for row in uses] == [0] * len(LARGE)
 
 
+async def test_a_plan_made_before_a_table_grew_reads_by_key_all_the_same(desk: Desk) -> None:
+    minted = await desk.world.minted(5000)
+    listed = await desk.world.rpc("list_mint_units", mint_batch_id=minted["mint_batch_id"])
+    statement = query("resolve", "at_host")
+    asked = [
+        [(kind, UUID(str(unit["id"])), GTIN14, unit["serial_number"]) for unit in listed["units"]]
+        for kind in ("serial", "unit")
+    ]
+    identity, database = Identity(DatabaseRole.RESOLVER), desk.world.platform.database
+    async with database.transaction(identity) as connection:
+        process = await connection.fetchval("select pg_backend_pid()")
+        for rows in asked:
+            await connection.fetch(statement, HOST, *zip(*rows, strict=True))
+    async with database.pool.acquire() as connection:
+        await connection.execute(
+            "insert into unit_state (brand_id, unit_id) select brand_id, id from mint_unit"
+        )
+    async with database.transaction(identity) as connection:
+        assert await connection.fetchval("select pg_backend_pid()") == process
+        for rows in asked:
+            found = await connection.fetch(statement, HOST, *zip(*rows, strict=True))
+            assert len(found) == len(rows)
+        read = "select pg_stat_get_xact_tuples_returned('unit_state_pkey'::regclass)"
+        assert await connection.fetchval(read) == sum(len(rows) for rows in asked)
+
+
 async def test_the_function_reads_one_brand_and_leaves_no_brand_set(desk: Desk) -> None:
     product_id = await desk.world.product()
     identity = Identity(DatabaseRole.RESOLVER)

@@ -645,57 +645,83 @@ language plpgsql set search_path = ''
 as $$
 #variable_conflict use_column
 begin
+  -- `offset 0` keeps each look-up one by its whole key, whatever the planner believes of the tables: a plan
+  -- made while they were empty would read a brand's rows through, until they are analyzed.
   if 'serial' = any (_kinds) then
     return query
-    select key.no::integer, u.product_id, u.mint_batch_id, null::uuid, u.id, u.is_voided, u.activation_mode,
+    select key.no::integer, b.product_id, u.mint_batch_id, null::uuid, u.id, b.is_voided, b.activation_mode,
       s.activated_at, s.revoked_at, s.first_scanned_at, null::timestamptz, null::uuid[]
     from unnest(_kinds, _gtins, _texts) with ordinality as key (kind, gtin14, serial_number, no)
     cross join lateral (
-      select u.id, u.mint_batch_id, b.product_id, b.gtin14, b.status = 'voided' as is_voided, b.activation_mode
-      from public.mint_unit u
-      join public.mint_batch b
-        on b.brand_id = u.brand_id
-        and b.id = u.mint_batch_id
-      where u.brand_id = _brand_id
-        and u.serial_number = key.serial_number
-      order by u.id
-      limit 1
+      select id, mint_batch_id
+      from public.mint_unit
+      where brand_id = _brand_id
+        and serial_number = key.serial_number
+      offset 0
     ) as u
-    left join public.unit_state s
-      on s.brand_id = _brand_id
-      and s.unit_id = u.id
+    cross join lateral (
+      select product_id, gtin14, status = 'voided' as is_voided, activation_mode
+      from public.mint_batch
+      where brand_id = _brand_id
+        and id = u.mint_batch_id
+      offset 0
+    ) as b
+    left join lateral (
+      select activated_at, revoked_at, first_scanned_at
+      from public.unit_state
+      where brand_id = _brand_id
+        and unit_id = u.id
+      offset 0
+    ) as s on true
     where key.kind = 'serial'
       and (
-        u.gtin14 = key.gtin14
+        b.gtin14 = key.gtin14
         or exists (
           select
           from public.product_identifier i
           where i.brand_id = _brand_id
             and i.family = 'gtin'
             and i.value_key = key.gtin14
-            and i.product_id = u.product_id
+            and i.product_id = b.product_id
+          offset 0
         )
       );
   end if;
   if 'unit' = any (_kinds) then
     return query
-    select key.no::integer, b.product_id, u.mint_batch_id, l.id, u.id, b.status = 'voided', b.activation_mode,
+    select key.no::integer, b.product_id, u.mint_batch_id, l.id, u.id, b.is_voided, b.activation_mode,
       s.activated_at, s.revoked_at, s.first_scanned_at, l.activated_at, null::uuid[]
     from unnest(_kinds, _ids) with ordinality as key (kind, id, no)
-    join public.mint_unit u
-      on u.brand_id = _brand_id
-      and u.id = key.id
-    join public.mint_batch b
-      on b.brand_id = _brand_id
-      and b.id = u.mint_batch_id
-    left join public.mint_lot l
-      on l.brand_id = _brand_id
-      and l.mint_batch_id = u.mint_batch_id
-      and u.unit_no >= l.first_unit_no
-      and u.unit_no < l.first_unit_no + l.quantity
-    left join public.unit_state s
-      on s.brand_id = _brand_id
-      and s.unit_id = u.id
+    cross join lateral (
+      select id, mint_batch_id, unit_no
+      from public.mint_unit
+      where brand_id = _brand_id
+        and id = key.id
+      offset 0
+    ) as u
+    cross join lateral (
+      select product_id, status = 'voided' as is_voided, activation_mode
+      from public.mint_batch
+      where brand_id = _brand_id
+        and id = u.mint_batch_id
+      offset 0
+    ) as b
+    left join lateral (
+      select id, activated_at
+      from public.mint_lot
+      where brand_id = _brand_id
+        and mint_batch_id = u.mint_batch_id
+        and u.unit_no >= first_unit_no
+        and u.unit_no < first_unit_no + quantity
+      offset 0
+    ) as l on true
+    left join lateral (
+      select activated_at, revoked_at, first_scanned_at
+      from public.unit_state
+      where brand_id = _brand_id
+        and unit_id = u.id
+      offset 0
+    ) as s on true
     where key.kind = 'unit';
   end if;
   if 'lot' = any (_kinds) then
@@ -708,14 +734,22 @@ begin
         else array[]::uuid[]
       end
     from unnest(_kinds, _ids) with ordinality as key (kind, id, no)
-    join public.mint_lot l
-      on l.brand_id = _brand_id
-      and l.id = key.id
-    join public.mint_batch b
-      on b.brand_id = _brand_id
-      and b.id = l.mint_batch_id
+    cross join lateral (
+      select id, mint_batch_id, activated_at, first_unit_no + quantity as units_end
+      from public.mint_lot
+      where brand_id = _brand_id
+        and id = key.id
+      offset 0
+    ) as l
+    cross join lateral (
+      select product_id, status, activation_mode, minted_quantity
+      from public.mint_batch
+      where brand_id = _brand_id
+        and id = l.mint_batch_id
+      offset 0
+    ) as b
     where key.kind = 'lot'
-      and (b.status = 'voided' or b.minted_quantity >= l.first_unit_no + l.quantity);
+      and (b.status = 'voided' or b.minted_quantity >= l.units_end);
   end if;
   if 'lot_code' = any (_kinds) then
     -- An unknown lot of a known GTIN leads to the product.
@@ -729,9 +763,13 @@ begin
         select l.id, l.mint_batch_id, b.product_id, b.created_at, b.status = 'voided' as is_voided,
           b.activation_mode = 'first_scan' and l.activated_at is null as is_waiting
         from public.mint_lot l
-        join public.mint_batch b
-          on b.brand_id = l.brand_id
-          and b.id = l.mint_batch_id
+        cross join lateral (
+          select product_id, created_at, status, activation_mode, minted_quantity
+          from public.mint_batch
+          where brand_id = _brand_id
+            and id = l.mint_batch_id
+          offset 0
+        ) as b
         where l.brand_id = _brand_id
           and l.gtin14 = key.gtin14
           and l.lot_code = key.lot_code
@@ -782,9 +820,13 @@ begin
     select key.no::integer, b.product_id, b.id, null::uuid, null::uuid, b.status = 'voided', null::text,
       null::timestamptz, null::timestamptz, null::timestamptz, null::timestamptz, null::uuid[]
     from unnest(_kinds, _ids) with ordinality as key (kind, id, no)
-    join public.mint_batch b
-      on b.brand_id = _brand_id
-      and b.id = key.id
+    cross join lateral (
+      select id, product_id, status
+      from public.mint_batch
+      where brand_id = _brand_id
+        and id = key.id
+      offset 0
+    ) as b
     where key.kind = 'batch';
   end if;
   if 'product' = any (_kinds) then
@@ -792,9 +834,13 @@ begin
     select key.no::integer, p.id, null::uuid, null::uuid, null::uuid, null::boolean, null::text,
       null::timestamptz, null::timestamptz, null::timestamptz, null::timestamptz, null::uuid[]
     from unnest(_kinds, _ids) with ordinality as key (kind, id, no)
-    join public.product p
-      on p.brand_id = _brand_id
-      and p.id = key.id
+    cross join lateral (
+      select id
+      from public.product
+      where brand_id = _brand_id
+        and id = key.id
+      offset 0
+    ) as p
     where key.kind = 'product';
   end if;
 end

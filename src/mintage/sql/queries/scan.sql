@@ -19,11 +19,15 @@ with scanned as (
   insert into unit_state as s (brand_id, unit_id, activated_at)
   select b.brand_id, scanned.unit_id, scanned.scanned_at
   from scanned
-  join mint_batch b
-    on b.brand_id = $1
-    and b.id = scanned.mint_batch_id
-    and b.activation_mode = 'first_scan'
-    and b.status <> 'voided'
+  cross join lateral (
+    select brand_id
+    from mint_batch
+    where brand_id = $1
+      and id = scanned.mint_batch_id
+      and activation_mode = 'first_scan'
+      and status <> 'voided'
+    offset 0
+  ) as b
   order by scanned.unit_id
   on conflict (brand_id, unit_id) do update
   set activated_at = excluded.activated_at
