@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test test-long test-tools check sweep bench lock assets clean
+.PHONY: setup demo test test-long test-tools check sweep soak bench lock assets clean
 
 setup: $(STAMP)
 
@@ -33,6 +33,12 @@ test-tools:
 # The whole of what tests try a part of; takes an hour. SWEEP_PATH, SWEEP_SEED choose for the contract's.
 sweep: setup
 	$(BIN)/python -m pytest -q tests/contract/sweep.py tests/packs/sweep.py
+
+# Workers, submitters and PostgreSQL, with a kill every two seconds; then everything is counted.
+SOAK_SECONDS ?= 600
+SOAK_SEED ?= 1
+soak: setup
+	$(BIN)/python -m tests.soak.soak $(SOAK_SECONDS) $(SOAK_SEED)
 
 check: setup
 	$(BIN)/ruff format --check src tests bench

@@ -5,10 +5,11 @@ Never in a line: a token, key, password, cookie, body, a serial in full, an addr
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import traceback
-from typing import Final
+from typing import Final, TextIO, cast
 
 import structlog
 
@@ -34,9 +35,21 @@ def configure_logs(*, for_people: bool = False, level: str = "info") -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]
         ),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(file=cast("TextIO", _Lines())),
         cache_logger_on_first_use=False,
     )
+
+
+class _Lines:
+    """Standard error, without its failures: a full disk or a reader that is gone undoes no work."""
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
 
 
 def place_of(error: BaseException) -> dict[str, object]:

@@ -120,7 +120,7 @@ async def test_a_worker_killed_while_it_books_a_failed_cycle_books_nothing(
     faults = (Fault("mint_copied", "fail"), Fault(step, "kill"))
     attempts_max = 1 if step == "mint_job_failed" else 3
     limits = Limits(job_lease_s=3600.0, attempts_max=attempts_max)
-    await _dies(world, Orders(dsn, tmp_path, faults, CHUNK, limits))
+    await _dies(world, Orders(dsn, tmp_path, faults, CHUNK, limits=limits))
     item = await item_of(world, submitted)
     assert item is not None
     assert (item["attempts"], item["lease_epoch"]) == (0, 1)
@@ -176,7 +176,7 @@ async def test_a_worker_killed_while_it_books_a_failed_pack_keeps_no_half(
     faults = (Fault("pack_written", "fail"), Fault(step, "kill"))
     attempts_max = 1 if step == "pack_failed" else 3
     limits = Limits(pack_lease_s=3600.0, attempts_max=attempts_max, backoff_s=(0.0, 0.0))
-    await _dies(world, Orders(dsn, tmp_path, faults, CHUNK, limits))
+    await _dies(world, Orders(dsn, tmp_path, faults, CHUNK, limits=limits))
     attempts = await value(world, "select sum(attempts) from work_item")
     assert attempts == (1 if step == "pack_failure_committed" else 0)
     await let_leases_lapse(world)

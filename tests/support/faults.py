@@ -10,7 +10,10 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import resource
 import signal
+import sys
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -19,7 +22,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Literal
 
-from mintage.db.connection import open_database
+from mintage.db.connection import AWAY_ERRORS, open_database
+from mintage.errors import MintageError
 from mintage.operations import steps
 from mintage.operations.call import SYSTEM
 from mintage.operations.pack_execution import process_payload_pack
@@ -27,13 +31,15 @@ from mintage.operations.steps import Step
 from mintage.perform import Platform, perform
 from mintage.rpcs import RPCS
 from mintage.settings import Limits
-from mintage.storage import open_pack_store
+from mintage.storage import PackStore, open_pack_store
+from mintage.telemetry import configure_logs
 from tests.support.minting import value
 from tests.support.world import World
 
 Deed = Literal["kill", "stop", "fail"]
 APPLICATION = "faulty worker"
 WAIT_LIMIT_S = 60
+NOBODY = 65534
 _CONNECTED = "select count(*) from pg_stat_activity where application_name = $1"
 
 
@@ -52,12 +58,19 @@ class Fault:
 
 @dataclass(frozen=True)
 class Orders:
-    """What a worker process is told: its database, where packs go, its cycles' size, its faults."""
+    """What a worker process is told: its database, where packs go, its faults, the size of its cycles.
+
+    `clock_skew_s`: how far its clock is ahead. `file_bytes_max`: the kernel lets no file grow beyond, and its
+    logs go to a device that is full. `is_nobody`: once connected it is a user who may enter nobody's folders.
+    """
 
     dsn: str
     folder: Path
     faults: tuple[Fault, ...] = ()
     batch_size: int = 20_000
+    clock_skew_s: float = 0.0
+    file_bytes_max: int | None = None
+    is_nobody: bool = False
     limits: Limits = field(
         default_factory=lambda: Limits(
             job_lease_s=3600.0, pack_lease_s=3600.0, backoff_s=(0.0, 0.0)
@@ -91,6 +104,13 @@ def _do(fault: Fault) -> None:
 def work(orders: Orders) -> None:
     """The worker process."""
     steps.reached = doing(orders.faults)  # type: ignore[assignment]
+    is_full = orders.file_bytes_max is not None
+    os.dup2(os.open("/dev/full" if is_full else os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    configure_logs()
+    right_time = time.time
+    time.time = lambda: right_time() + orders.clock_skew_s
+    if orders.file_bytes_max is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (orders.file_bytes_max, resource.RLIM_INFINITY))
     asyncio.run(_work(orders))
 
 
@@ -100,15 +120,23 @@ async def _work(orders: Orders) -> None:
     )
     platform = Platform(database, orders.limits)
     store = open_pack_store(None, orders.folder)
+    if orders.is_nobody:
+        os.setuid(NOBODY)
     has_work = True
     while has_work:
-        arguments: dict[str, object] = {"_batch_size": orders.batch_size}
-        answer = await perform(
-            platform, SYSTEM, RPCS["process_mint_job_batch"], arguments, "worker"
-        )
-        outcome = await process_payload_pack(platform.transactions(SYSTEM, "worker"), store)
-        has_work = (answer["status"], outcome.result) != ("IDLE", "idle")
+        try:
+            has_work = await _step(platform, store, orders.batch_size)
+        except (MintageError, *AWAY_ERRORS):
+            await asyncio.sleep(0.05)
     await database.close()
+
+
+async def _step(platform: Platform, store: PackStore, batch_size: int) -> bool:
+    """A cycle and a pack; False once there is neither."""
+    arguments: dict[str, object] = {"_batch_size": batch_size}
+    answer = await perform(platform, SYSTEM, RPCS["process_mint_job_batch"], arguments, "worker")
+    outcome = await process_payload_pack(platform.transactions(SYSTEM, "worker"), store)
+    return (answer["status"], outcome.result) != ("IDLE", "idle")
 
 
 @asynccontextmanager
@@ -141,6 +169,12 @@ async def stopped(process: BaseProcess) -> None:
         while status.read_text("utf-8").rpartition(")")[2].split()[0] != "T":
             assert process.exitcode is None, "it ended before it was to stop"
             await asyncio.sleep(0.002)
+
+
+def goes_on(process: BaseProcess) -> None:
+    """Let a process that stands still go on (SIGCONT)."""
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGCONT)
 
 
 async def until_forgotten(world: World) -> None:
