@@ -29,6 +29,7 @@ PAGES = (
     "exports/{group}/progress",
     "products",
     "products/new",
+    "products/import",
     "products/{product}",
     "activity",
     "activity.csv",
@@ -41,7 +42,7 @@ PAGES = (
 ADMINS = frozenset(
     {"mint", "settings", "exports/new", "exports/new?mint_batch_id={batch}&format=rfid"}
 )
-EDITORS = frozenset({"products/new"})
+EDITORS = frozenset({"products/new", "products/import"})
 
 
 async def stage(console: Console) -> dict[str, str]:

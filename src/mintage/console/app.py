@@ -81,6 +81,7 @@ def console_routes(door: ConsoleDoor) -> list[BaseRoute]:
         inside("download/{path:path}", exports.download),
         inside("products", products.products),
         inside("products/new", products.new_product, products.create_product),
+        inside("products/import", products.import_form, products.import_products),
         inside("products/{id}", products.product),
         inside("products/{id}/update", write=products.update_product),
         inside("products/{id}/identifiers", write=products.set_identifier),

@@ -12,10 +12,20 @@ from starlette.responses import Response
 from mintage.console.acting import Outcome, tried
 from mintage.console.forms import Form
 from mintage.console.lists import listed
+from mintage.console.product_files import (
+    read_product_file,
+    read_product_text,
+    write_product_text,
+)
 from mintage.console.render import go_to, page
 from mintage.console.texts import text
 from mintage.console.visit import Visit
 from mintage.errors import INVALID_INPUT, ROUTE_NOT_FOUND, SUBJECT_NOT_FOUND, MintageError
+from mintage.operations import product_import
+from mintage.operations.call import Caller
+from mintage.operations.product_import import COLUMNS, ROWS_MAX
+from mintage.perform import perform
+from mintage.rpcs import Rpc
 from mintage.rules.lifecycle import (
     COMMERCIAL_MOVES,
     COMMERCIAL_STATUSES,
@@ -26,7 +36,11 @@ from mintage.rules.lifecycle import (
 from mintage.rules.link_types import link_types
 
 IDENTIFIER_TYPES: Final = ("gtin", "ean", "upc", "sku")
+_IMPORT: Final = Rpc(
+    product_import.import_products, product_import.ImportProducts, "products:write"
+)
 _LISTED_MAX: Final = 200
+_ROWS_SHOWN_MAX: Final = 20
 
 
 async def products(visit: Visit) -> Response:
@@ -72,6 +86,56 @@ async def create_product(visit: Visit, form: Form) -> Response:
             problem=outcome.problem,
         )
     return go_to(visit.request, visit.here.url(f"products/{outcome.answer['product']['id']}"))
+
+
+async def import_form(visit: Visit) -> Response:
+    """`GET …/products/import`."""
+    visit.require("products:write")
+    return _import_page(visit)
+
+
+async def import_products(visit: Visit, form: Form) -> Response:
+    """`POST …/products/import`: a file is tried and shown; what was shown is imported, all or nothing."""
+    visit.require("products:write")
+    is_dry_run = form.get("step") != "import"
+    try:
+        rows = (
+            read_product_file(form.files["file"])
+            if form.files.get("file")
+            else read_product_text(form.fields.get("table", ""))
+        )
+    except MintageError as error:
+        problem = f"{error.problems[0].problem}; {error.problems[0].hint}"
+        return _import_page(visit, problem=text("import.file_problem", problem=problem), status=400)
+    raw = {"_brand_id": str(visit.here.id), "_rows": rows, "_is_dry_run": is_dry_run}
+    caller = Caller("user", visit.session.user_id)
+    answer = await perform(visit.door.platform, caller, _IMPORT, raw, visit.request_id)
+    if answer["ok"] and not is_dry_run:
+        return go_to(visit.request, visit.here.url("products"))
+    return _import_page(visit, rows=rows, answer=answer, status=200 if answer["ok"] else 400)
+
+
+def _import_page(
+    visit: Visit,
+    *,
+    rows: list[dict[str, str]] | None = None,
+    answer: Mapping[str, object] | None = None,
+    problem: str | None = None,
+    status: int = 200,
+) -> Response:
+    return page(
+        visit,
+        "import.html",
+        section="products",
+        status=status,
+        problem=problem,
+        rows=rows or [],
+        columns=COLUMNS,
+        rows_max=ROWS_MAX,
+        shown_max=_ROWS_SHOWN_MAX,
+        answer=answer,
+        table=write_product_text(rows) if rows else "",
+    )
 
 
 async def product(visit: Visit) -> Response:
