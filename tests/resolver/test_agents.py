@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mintage.resolver.agents import AgentClass, agent_class, families
+from mintage.operations.user_agents import AgentClass, agent_class, families
 from mintage.resolver.texts import LANGUAGES, TEXTS, language_of
 from tests.resolver.desk import IPHONE
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
-from mintage.resolver.agents import AgentClass, agent_class
+from mintage.operations.user_agents import AgentClass, agent_class
 from mintage.resolver.origins import Origin, TrustedProxies
 from mintage.resolver.texts import Language, language_of
 

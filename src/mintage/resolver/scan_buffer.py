@@ -23,7 +23,7 @@ from mintage.operations.call import ANONYMOUS, Call
 from mintage.operations.countries import NO_COUNTRIES, Countries
 from mintage.operations.resolving import Subject
 from mintage.operations.scanning import Scan, TrafficClass, record_scans
-from mintage.resolver.agents import families
+from mintage.operations.user_agents import families
 from mintage.resolver.origins import Address, prefix_of
 from mintage.rules.lifecycle import ScanOutcome
 from mintage.rules.unit_ids import uuid7_of
