@@ -28,6 +28,7 @@ BEYOND_SCHEMAS = re.compile(
             "is no time that exists",
             "is no date that exists",
             "check digit",
+            "is no IP address",
             "of 8, 12, 13 or 14 digits",
             "is no language tag",
             "link type",
@@ -51,6 +52,8 @@ BEYOND_SCHEMAS = re.compile(
             "is given without",
             "is there twice",
             "give exactly one of",
+            "does not name one thing",
+            "is a crawler's",
             "would be reached before",
             "differs from the Idempotency-Key header",
             # What the platform has.

@@ -18,8 +18,10 @@ from mintage.api.routes import api_routes
 from mintage.api.rpc_pages import topics
 from mintage.operations.answer_models import ReasonCode
 from mintage.operations.answers import ANSWERS
+from mintage.operations.argument_checks import SET_82_FORM
 from mintage.operations.argument_faults import by_wire_name
 from mintage.rpcs import RPCS
+from mintage.rules.gs1 import SET_82
 from tests.api.conftest import Api
 
 DOCUMENT = openapi_document()
@@ -170,3 +172,9 @@ def test_every_reason_is_on_the_page_of_errors() -> None:
     assert told == set(get_args(ReasonCode)), (
         "the codes of answer_models.ReasonCode and of docs/errors.md"
     )
+
+
+def test_what_is_stated_of_set_82_is_the_rule_itself() -> None:
+    form = re.compile(SET_82_FORM)
+    allowed = {chr(code) for code in range(0x3000) if form.search(chr(code))}
+    assert allowed == set(SET_82)

@@ -21,6 +21,7 @@ from mintage.rules.violation import RuleViolation
 UUID_FORM: Final = r"^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$"
 # Serials and lot codes: GS1 set 82, and no beginning that a spreadsheet takes for a formula.
 CODE_FORM: Final = r"^[!\"%&'()*,./0-9:;<>?A-Z_a-z][!\"%&'()*+,\-./0-9:;<=>?A-Z_a-z]{0,19}$"
+SET_82_FORM: Final = r"^[!\"%&'()*+,\-./0-9:;<=>?A-Z_a-z]+$"
 GTIN_FORM: Final = r"^([0-9]{8}|[0-9]{12,14})$"
 ATTRIBUTES_BYTES_MAX: Final = 16 * 1024
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from mintage.errors import ArgumentProblem
+from mintage.operations.argument_checks import SET_82_FORM, stated
 from mintage.operations.arguments import (
     BrandArguments,
     Cursor,
@@ -69,6 +70,7 @@ Value = Annotated[
     str,
     StringConstraints(min_length=1, max_length=VALUE_LENGTH_MAX),
     AfterValidator(_set_82),
+    stated(pattern=SET_82_FORM),
 ]
 ContextText = Annotated[
     str,
