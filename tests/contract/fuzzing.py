@@ -128,10 +128,11 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
 
 
 def _is_absent(value: object) -> bool:
-    """True for what a query writes as `null` or as nothing."""
-    if isinstance(value, list) and len(value) == 1:
-        return _is_absent(value[0])
-    return value is None or value in ("null", "", [], {})
+    """True for what a query writes as `null` or as nothing. Of an object it writes the names."""
+    parts = list(value) if isinstance(value, list | dict) else []
+    if len(parts) == 1:
+        return _is_absent(parts[0])
+    return value is None or value in ("null", "")
 
 
 def _whole(value: object) -> object:
