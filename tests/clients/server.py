@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ from tests.support.world import GTIN_TABLE
 
 UNITS = 25
 WAIT_LIMIT_S = 60
+USE_UP_CALLS = "update rate_limit set paid_back_at = clock_timestamp() + interval '90 seconds'"
 ROLES = ("owner", "admin", "editor", "viewer")
 
 
@@ -109,6 +110,21 @@ class Served:
         """Until a call of `rpc` has failed and is logged; `since` is what `away` gave."""
         line = f"/rest/v1/rpc/{rpc}"
         _wait_for(lambda: line in self.log.read_bytes()[since:].decode("utf-8"))
+
+    @contextmanager
+    def used_up(self, person: str) -> Iterator[None]:
+        """`person` has made all the calls of a minute in the brand. The others' count is as it was."""
+        headers = {"Authorization": f"Bearer {self.token(person, lifetime_s=3600)}"}
+        call = f"{self.url}/rest/v1/rpc/list_products?_brand_id={self.brand_id}&_limit=1"
+        with httpx2.Client(headers=headers) as client:
+            client.get(call)
+            # What the process was given of the minute's calls, it still has; the rest is taken away.
+            asyncio.run(_execute(self.relay.dsn, USE_UP_CALLS))
+            _wait_for(lambda: client.get(call).status_code == 429, pause_s=0)
+        try:
+            yield
+        finally:
+            asyncio.run(_execute(self.relay.dsn, "delete from rate_limit"))
 
     def submission(self, **changes: object) -> dict[str, Any]:
         """Arguments of a mint request, named as mint-api-v1 does."""
@@ -197,12 +213,12 @@ def _answers(url: str, process: subprocess.Popen[bytes], log: Path) -> bool:
         return False
 
 
-def _wait_for(is_so: Any) -> None:
+def _wait_for(is_so: Callable[[], object], *, pause_s: float = 0.05) -> None:
     """Wait for what must come about; the limit is only there to end a test that fails."""
     ends_at = time.monotonic() + WAIT_LIMIT_S
     while not is_so():
         assert time.monotonic() < ends_at
-        time.sleep(0.05)
+        time.sleep(pause_s)
 
 
 @dataclass(frozen=True)

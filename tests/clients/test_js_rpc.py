@@ -10,7 +10,7 @@ import pytest
 
 from tests.clients.javascript import Answer, Chain, Node
 from tests.clients.server import UNITS, Served
-from tests.clients.shown import FORBIDDEN, NOT_AUTHENTICATED, UNAVAILABLE
+from tests.clients.shown import FORBIDDEN, NOT_AUTHENTICATED, RATE_LIMITED, UNAVAILABLE
 
 pytestmark = pytest.mark.usefixtures("supabase_js")
 
@@ -42,9 +42,10 @@ def test_a_member_reads_a_list(
 def test_null_is_an_argument_that_is_left_out(
     js_owner: Chain, mintage: Served, options: dict[str, object]
 ) -> None:
-    asked = {"_brand_id": mintage.brand_id, "_status": None, "_limit": None, "_cursor": None}
-    shown = js_owner.rpc("list_mint_batches", asked, options).answer().data
-    assert mintage.mint_batch_id in {batch["id"] for batch in shown["batches"]}
+    absent = dict.fromkeys(("_commercial_status", "_limit", "_cursor"))
+    asked = {"_brand_id": mintage.brand_id} | absent
+    shown = js_owner.rpc("list_products", asked, options).answer().data
+    assert mintage.product_id in {product["id"] for product in shown["products"]}
 
 
 def test_head_tells_the_status_alone(js_owner: Chain, mintage: Served) -> None:
@@ -185,6 +186,22 @@ def test_a_table_is_not_there_and_the_hint_says_what_is(js_owner: Chain) -> None
     answer = js_owner.from_("mint_unit").select("*").answer()
     assert (answer.shown["status"], answer.error["code"]) == (404, "PGRST125")
     assert "/rest/v1/rpc" in answer.error["hint"]
+
+
+def test_who_calls_too_often_is_told_to_wait(
+    mintage: Served, node: Node, editor_waits: None
+) -> None:
+    client = node.client(mintage.anon_key, token=mintage.token("editor", lifetime_s=3600))
+    for options in READING:
+        answer = client.rpc("list_products", {"_brand_id": mintage.brand_id}, options).answer()
+        assert (answer.shown["status"], _error(answer)) == (429, RATE_LIMITED)
+    shown = client.functions.invoke("mint-api-v1", {"body": mintage.submission()}).answer().error
+    assert shown["context"]["status"] == 429
+    assert shown["context"]["json"]["error"]["code"] == "RATE_LIMITED"
+    assert int(shown["context"]["headers"]["retry-after"]) > 0
+    bucket = client.storage.from_("payload-packs")
+    refused = bucket.createSignedUrl(mintage.pack["storage_path"], 60).answer().error
+    assert (refused["status"], refused["statusCode"]) == (429, "429")
 
 
 def test_without_the_database_a_call_says_so(

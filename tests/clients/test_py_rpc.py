@@ -9,10 +9,12 @@ from uuid import uuid4
 
 import pytest
 from postgrest.exceptions import APIError
+from storage3.exceptions import StorageApiError
+from supabase_functions.errors import FunctionsHttpError
 
 from tests.clients.python import OWN_WARNINGS, Client, PythonClients, failure, settled, sign_in
 from tests.clients.server import UNITS, Served
-from tests.clients.shown import FORBIDDEN, NOT_AUTHENTICATED, UNAVAILABLE
+from tests.clients.shown import FORBIDDEN, NOT_AUTHENTICATED, RATE_LIMITED, UNAVAILABLE
 
 pytestmark = pytest.mark.filterwarnings(OWN_WARNINGS)
 
@@ -57,9 +59,10 @@ async def test_a_member_reads_a_list(
 async def test_none_is_an_argument_that_is_left_out(
     py_owner: Client, mintage: Served, options: dict[str, bool]
 ) -> None:
-    asked = {"_brand_id": mintage.brand_id, "_limit": None, "_cursor": None}
-    shown = await _data(py_owner, "list_mint_batches", asked, **options)
-    assert mintage.mint_batch_id in {batch["id"] for batch in shown["batches"]}
+    absent = dict.fromkeys(("_commercial_status", "_limit", "_cursor"))
+    asked = {"_brand_id": mintage.brand_id} | absent
+    shown = await _data(py_owner, "list_products", asked, **options)
+    assert mintage.product_id in {product["id"] for product in shown["products"]}
 
 
 async def test_single_gives_the_answer_as_it_is(py_owner: Client, mintage: Served) -> None:
@@ -179,6 +182,25 @@ async def test_what_is_not_there_or_not_readable_is_told(py_owner: Client, minta
     error = await failure(table.execute, APIError)
     assert error.code == "PGRST125"
     assert "/rest/v1/rpc" in str(error.hint)
+
+
+async def test_who_calls_too_often_is_told_to_wait(
+    clients: PythonClients, mintage: Served, editor_waits: None
+) -> None:
+    token = mintage.token("editor", lifetime_s=3600)
+    client = await clients.make(mintage.anon_key, token=token)
+    for options in READING:
+        asked = {"_brand_id": mintage.brand_id}
+        assert _told(await _error(client, "list_products", asked, **options)) == RATE_LIMITED
+    invoked = {"body": mintage.submission()}
+    refusal = await failure(
+        lambda: client.functions.invoke("mint-api-v1", invoked), FunctionsHttpError
+    )
+    assert (refusal.status, refusal.message["code"]) == (429, "RATE_LIMITED")
+    bucket = client.storage.from_("payload-packs")
+    path = mintage.pack["storage_path"]
+    error = await failure(lambda: bucket.create_signed_url(path, 60), StorageApiError)
+    assert (error.status, error.code) == ("429", "SlowDown")
 
 
 async def test_without_the_database_a_call_says_so(
