@@ -22,10 +22,9 @@ from mintage.packs.label_layout import (
 )
 from mintage.packs.label_text import SetLine, set_text
 
-TEXTS = st.text(
-    st.characters(min_codepoint=32, max_codepoint=0x17F, exclude_categories=["Cc"]),
-    min_size=1,
-    max_size=60,
+TEXTS = st.one_of(
+    st.text(st.characters(max_codepoint=0x36F), min_size=1, max_size=60),
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60),
 ).filter(str.strip)
 
 
@@ -125,6 +124,11 @@ def test_the_font_has_the_letters_of_europe(text: str) -> None:
 )
 def test_what_the_font_cannot_show_is_replaced(text: str, shown: str) -> None:
     assert font_of("regular").shown(text) == shown
+
+
+def test_a_mark_that_stands_on_no_letter_is_set_all_the_same() -> None:
+    (line,) = set_text(box(), [], ["\u0301"])
+    assert line.size_pt == DETAIL_PT
 
 
 def test_the_fonts_are_the_files_that_the_page_beside_them_states() -> None:

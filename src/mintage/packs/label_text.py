@@ -39,6 +39,7 @@ _NAMES: Final[dict[TextField, str]] = {
     "product_batch": "BATCH ",
 }
 _STEP_PT: Final = 0.5
+_LEAST_WIDTH: Final = 0.01
 _BASELINE: Final = 0.92
 _HEADING_COMFORTABLE_PT: Final = 6.0
 _HEADING_SHARE: Final = 0.7
@@ -126,7 +127,8 @@ def set_text(box: Box, headings: Sequence[str], details: Sequence[str]) -> list[
     widths = [regular.width(text) for text in details]
     if details:
         by_height = (room_pt - heading_height) / (len(details) * LINE_HEIGHT)
-        by_width = width_pt / max(widths)
+        # A mark that stands on no letter has no width.
+        by_width = width_pt / max(*widths, _LEAST_WIDTH)
         # A line that is longer than the rest by far does not make all of them small.
         detail_pt = _stepped(
             min(
