@@ -16,6 +16,7 @@ import pytest
 from tests.machines.processes import IPHONE, machines, until
 from tests.machines.resolver_stage import LOGIN, Stage, resolver_stage
 from tests.machines.servers import ask
+from tests.support.country_file import write_country_file
 
 pytestmark = pytest.mark.long
 PHONES = 12
@@ -34,7 +35,10 @@ async def _refused(dsn: str, statement: str) -> None:
 async def test_it_serves_alone_with_a_login_that_may_do_nothing_else(tmp_path: Path) -> None:
     async with resolver_stage(2) as stage:
         dsn = stage.resolvers_dsn
-        async with machines(tmp_path, MINTAGE_DATABASE_URL=dsn) as fleet:
+        here = {"127.0.0.0/8": {"country": {"iso_code": "AT"}}}
+        country_file = write_country_file(tmp_path / "country.mmdb", here)
+        more = {"MINTAGE_DATABASE_URL": dsn, "MINTAGE_COUNTRY_FILE": str(country_file)}
+        async with machines(tmp_path, **more) as fleet:
             url = await fleet.serve("resolver")
             [first, second] = [urlsplit(printed).path for printed in stage.urls]
             async with _client(url, first_url := stage.urls[0]) as phone:
@@ -51,6 +55,8 @@ async def test_it_serves_alone_with_a_login_that_may_do_nothing_else(tmp_path: P
             await fleet.stop()
         outcomes = "select array_agg(outcome order by scanned_at, id) from scan_event"
         assert await ask(stage.dsn, outcomes) == ["activated", "already_active", "activated"]
+        countries = "select array_agg(distinct country) from scan_event"
+        assert await ask(stage.dsn, countries) == ["AT"]
         for role in ("mintage_app", "mintage_service", "mintage_minter"):
             await _refused(dsn, f"set role {role}")
         for statement in (

@@ -13,6 +13,7 @@ from mintage.resolver.scan_buffer import ScanBuffer
 from mintage.settings import SettingsError
 from tests.resolver.desk import Desk
 from tests.support.country_file import write_country_file
+from tests.support.world import GTIN_TABLE, World
 
 RECORDS: dict[str, object] = {
     "203.0.113.0/24": {"country": {"iso_code": "DE"}},
@@ -71,3 +72,19 @@ async def test_a_scan_has_the_country_of_its_whole_address(desk: Desk, tmp_path:
     await there.settle()
     scans = await desk.fetch("select host(ip_prefix) as prefix, country from scan_event order by 2")
     assert [tuple(scan) for scan in scans] == [("198.51.100.0", "FR"), ("198.51.100.0", None)]
+
+
+async def test_a_scan_that_is_reported_has_a_country_too(world: World, tmp_path: Path) -> None:
+    countries = open_countries(write_country_file(tmp_path / "c.mmdb", RECORDS))
+    there = world.with_platform(replace(world.platform, countries=countries))
+    product_id = await world.product(gtin=GTIN_TABLE)
+    for address in ("198.51.100.200", "100.64.0.1"):
+        await there.rpc(
+            "record_scan_event",
+            "service",
+            gtin=GTIN_TABLE,
+            lot_code="UNKNOWN",
+            context={"ip": address},
+        )
+    listed = (await world.rpc("list_scan_events", product_id=product_id))["scan_events"]
+    assert {scan["country"] for scan in listed} == {"FR", None}
