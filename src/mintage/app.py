@@ -149,7 +149,7 @@ async def run_worker(runtime: Runtime) -> AsyncIterator[Worker]:
     platform, store = runtime.platform, runtime.store
     await _look_into_store(store)
     workshop = Workshop(platform.limits.packs_at_once, platform.limits.pack_lease_s)
-    lanes = lanes_of(platform, store, workshop)
+    lanes = lanes_of(platform, store, runtime.secrets.manifest_keys[0], workshop)
     worker = Worker(platform, runtime.direct_dsn, lanes, duties_of(store))
     task = asyncio.create_task(worker.run())
     runtime.vitals.worker = task

@@ -126,11 +126,13 @@ def print_summary(console: Console, facts: dict[str, Any], told: Told, settings:
     bucket = settings.storage_url or str(settings.data_dir / "payload-packs")
     rate = f", {told.minted / told.mint_s:,.0f} a second" if told.was_new else ""
     size = sum(pack["byte_size"] for pack in told.packs)
+    files = sum(pack["format"] == "csv" for pack in told.packs)
     lines = [
         ("minted", f"{told.minted:,} units{rate}; every serial unguessable and unique"),
         (
             "packs",
-            f"{len(told.packs)} CSV files, {size:,} bytes; one downloaded, its sha256 as stated",
+            f"{files} CSV files and their signed manifest, {size:,} bytes; one downloaded, its sha256 as "
+            "stated",
         ),
         *(("scan", f"{scanned}  [green]{outcome}[/]") for scanned, outcome in told.scans),
         ("", ""),

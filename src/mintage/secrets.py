@@ -1,7 +1,8 @@
 """The process's secrets: signing keys, made at the first start and kept in one file (0600).
 
 The file is JSON: `api_secret` (text, signs the anon and service keys), `session_keys` (ES256
-private keys as PEM with a `kid`; the first signs, all verify), `storage_key`, `product_page_key`
+private keys as PEM with a `kid`; the first signs, all verify), `manifest_keys` (Ed25519, likewise; a
+file without them has one key that follows from `storage_key`), `storage_key`, `product_page_key`
 (text), `created_at` (seconds; the anon and service keys are counted from it). Several processes
 that start at once agree on the file that came first. Not here: passwords' and refresh tokens'
 hashes (rows), and tokens (`tokens.py`).
@@ -10,6 +11,7 @@ hashes (rows), and tokens (`tokens.py`).
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import secrets
@@ -28,10 +30,14 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
     EllipticCurvePublicKey,
     generate_private_key,
 )
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    PublicFormat,
     load_pem_private_key,
 )
 
@@ -40,6 +46,7 @@ _DISTINCT_BYTES_MIN: Final = 8
 _FILE_BYTES_MAX: Final = 1024 * 1024
 _TEXTS: Final = ("api_secret", "storage_key", "product_page_key")
 _NAMES: Final = frozenset({*_TEXTS, "session_keys", "created_at"})
+_OPTIONAL_NAMES: Final = frozenset({"manifest_keys"})
 
 # Secrets that stand in documentation or example files of Supabase, jwt.io and RFC 7515.
 _PUBLISHED_SECRETS: Final = frozenset(
@@ -54,13 +61,14 @@ _PUBLISHED_SECRETS: Final = frozenset(
         "UpNVntYA60FovwSu6eqbbTANmqdAdkh8",
     }
 )
-# The x coordinates of published P-256 keys: RFC 7515 A.3, RFC 7517 A.2, Supabase's CLI, jwt.io.
+# The x coordinates of published keys: RFC 7515 A.3, RFC 7517 A.2, Supabase's CLI, jwt.io; RFC 8037 A.1.
 _PUBLISHED_POINTS: Final = frozenset(
     {
         "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
         "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
         "M5Sjqn5zwC9Kl1zVfUUGvv9boQjCGd45G8sdopBExB4",
         "EVs_o5-uQbTjL3chynL4wXgUg2R9q9UU8I5mEovUf84",
+        "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
     }
 )
 
@@ -87,10 +95,31 @@ class SessionKey:
         return {
             "kty": "EC",
             "crv": "P-256",
-            "x": _base64url(numbers.x.to_bytes(32, "big")),
-            "y": _base64url(numbers.y.to_bytes(32, "big")),
+            "x": base64url(numbers.x.to_bytes(32, "big")),
+            "y": base64url(numbers.y.to_bytes(32, "big")),
             "kid": self.kid,
             "alg": "ES256",
+            "use": "sig",
+            "key_ops": ["verify"],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestKey:
+    """One Ed25519 key: `kid` names it in manifests and in the published JWK set."""
+
+    kid: str
+    private: Ed25519PrivateKey = field(repr=False)
+
+    def public_jwk(self) -> dict[str, object]:
+        """The public key as a JWK (RFC 8037) that verifies EdDSA."""
+        public = self.private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        return {
+            "kty": "OKP",
+            "crv": "Ed25519",
+            "x": base64url(public),
+            "kid": self.kid,
+            "alg": "EdDSA",
             "use": "sig",
             "key_ops": ["verify"],
         }
@@ -102,6 +131,7 @@ class Secrets:
 
     api_secret: bytes = field(repr=False)
     session_keys: tuple[SessionKey, ...]
+    manifest_keys: tuple[ManifestKey, ...]
     storage_key: bytes = field(repr=False)
     product_page_key: bytes = field(repr=False)
     created_at: int
@@ -123,17 +153,20 @@ def load_or_create_secrets(path: Path) -> Secrets:
 
 def new_secrets_text() -> str:
     """Random secrets as the text of a secrets' file."""
-    private = generate_private_key(SECP256R1()).private_bytes(
-        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
-    )
     content = {
         "api_secret": secrets.token_urlsafe(48),
-        "session_keys": [{"kid": secrets.token_hex(8), "private_key": private.decode("ascii")}],
+        "session_keys": [_new_key(generate_private_key(SECP256R1()))],
+        "manifest_keys": [_new_key(Ed25519PrivateKey.generate())],
         "storage_key": secrets.token_urlsafe(48),
         "product_page_key": secrets.token_urlsafe(48),
         "created_at": int(time.time()),
     }
     return json.dumps(content, indent=2) + "\n"
+
+
+def new_manifest_key_text() -> str:
+    """A random key as an entry of `manifest_keys`, for who rotates them."""
+    return json.dumps(_new_key(Ed25519PrivateKey.generate()), indent=2) + "\n"
 
 
 def parse_secrets(text: str) -> Secrets:
@@ -142,7 +175,7 @@ def parse_secrets(text: str) -> Secrets:
         content = json.loads(text)
     except (ValueError, RecursionError):
         raise SecretsError("is no JSON") from None
-    if not isinstance(content, dict) or set(content) != _NAMES:
+    if not isinstance(content, dict) or set(content) - _OPTIONAL_NAMES != _NAMES:
         raise SecretsError("must be an object with exactly " + ", ".join(sorted(_NAMES)))
     created_at = content["created_at"]
     if type(created_at) is not int or not 0 < created_at < 2**40:
@@ -153,6 +186,9 @@ def parse_secrets(text: str) -> Secrets:
     return Secrets(
         api_secret,
         _session_keys(content["session_keys"]),
+        _manifest_keys(content["manifest_keys"])
+        if "manifest_keys" in content
+        else (_derived_manifest_key(storage_key),),
         storage_key,
         product_page_key,
         created_at,
@@ -212,25 +248,18 @@ def checked_secret(name: str, value: str) -> bytes:
     return encoded
 
 
+def _new_key(private: EllipticCurvePrivateKey | Ed25519PrivateKey) -> dict[str, str]:
+    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return {"kid": secrets.token_hex(8), "private_key": pem.decode("ascii")}
+
+
 def _session_keys(value: object) -> tuple[SessionKey, ...]:
-    if not isinstance(value, list) or not value:
-        raise SecretsError("session_keys must be a list of at least one key")
-    keys = tuple(_session_key(entry) for entry in value)
-    if len({key.kid for key in keys}) < len(keys):
-        raise SecretsError("session_keys: each kid must be there once")
-    return keys
+    return tuple(
+        _session_key(kid, private) for kid, private in _private_keys("session_keys", value)
+    )
 
 
-def _session_key(value: object) -> SessionKey:
-    if not isinstance(value, dict) or set(value) != {"kid", "private_key"}:
-        raise SecretsError("session_keys: each must be an object of kid and private_key")
-    kid, pem = value["kid"], value["private_key"]
-    if not isinstance(kid, str) or not 1 <= len(kid) <= 64 or not kid.isascii():
-        raise SecretsError("session_keys: kid must be text of 1 to 64 ASCII characters")
-    try:
-        private = load_pem_private_key(str(pem).encode("utf-8"), password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise SecretsError(f"session_keys: {kid} must be a private key in PEM") from None
+def _session_key(kid: str, private: object) -> SessionKey:
     if not isinstance(private, EllipticCurvePrivateKey) or not isinstance(private.curve, SECP256R1):
         raise SecretsError(f"session_keys: {kid} must be a P-256 key (ES256)")
     key = SessionKey(kid, private)
@@ -239,5 +268,51 @@ def _session_key(value: object) -> SessionKey:
     return key
 
 
-def _base64url(value: bytes) -> str:
+def _manifest_keys(value: object) -> tuple[ManifestKey, ...]:
+    return tuple(
+        _manifest_key(kid, private) for kid, private in _private_keys("manifest_keys", value)
+    )
+
+
+def _manifest_key(kid: str, private: object) -> ManifestKey:
+    if not isinstance(private, Ed25519PrivateKey):
+        raise SecretsError(f"manifest_keys: {kid} must be an Ed25519 key")
+    key = ManifestKey(kid, private)
+    if key.public_jwk()["x"] in _PUBLISHED_POINTS:
+        raise SecretsError(f"manifest_keys: {kid} is a key that everybody knows: make a random one")
+    return key
+
+
+def _derived_manifest_key(storage_key: bytes) -> ManifestKey:
+    """The key of files that were made before manifests were: the same on every machine that has the file."""
+    seed = HKDF(SHA256(), 32, salt=None, info=b"mintage manifest key").derive(storage_key)
+    private = Ed25519PrivateKey.from_private_bytes(seed)
+    public = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return ManifestKey(hashlib.sha256(public).hexdigest()[:16], private)
+
+
+def _private_keys(name: str, value: object) -> list[tuple[str, object]]:
+    """The keys of a list of the file: each `kid` with its key, of a kind that is not known yet."""
+    if not isinstance(value, list) or not value:
+        raise SecretsError(f"{name} must be a list of at least one key")
+    keys = [_private_key(name, entry) for entry in value]
+    if len({kid for kid, _ in keys}) < len(keys):
+        raise SecretsError(f"{name}: each kid must be there once")
+    return keys
+
+
+def _private_key(name: str, value: object) -> tuple[str, object]:
+    if not isinstance(value, dict) or set(value) != {"kid", "private_key"}:
+        raise SecretsError(f"{name}: each must be an object of kid and private_key")
+    kid, pem = value["kid"], value["private_key"]
+    if not isinstance(kid, str) or not 1 <= len(kid) <= 64 or not kid.isascii():
+        raise SecretsError(f"{name}: kid must be text of 1 to 64 ASCII characters")
+    try:
+        return kid, load_pem_private_key(str(pem).encode("utf-8"), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise SecretsError(f"{name}: {kid} must be a private key in PEM") from None
+
+
+def base64url(value: bytes) -> str:
+    """Base64url without padding (RFC 7515 §2)."""
     return base64.urlsafe_b64encode(value).decode("ascii").rstrip("=")

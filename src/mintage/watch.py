@@ -80,7 +80,7 @@ async def watch_minting(api: Api, mint_batch_id: UUID, console: Console) -> dict
 
 
 async def watch_packs(api: Api, export_group_id: UUID, console: Console) -> list[dict[str, Any]]:
-    """Show a bar until every pack is written; the packs in order. Raises `WorkFailed`."""
+    """Show a bar until every pack is written; the packs in order, the manifest last. Raises `WorkFailed`."""
 
     async def look() -> tuple[int, int, list[dict[str, Any]] | None]:
         packs = await api.all_rows("list_payload_packs", "packs", export_group_id=export_group_id)
@@ -90,7 +90,8 @@ async def watch_packs(api: Api, export_group_id: UUID, console: Console) -> list
         written = sum(pack["unit_count"] for pack in packs if pack["status"] == "completed")
         total = sum(pack["unit_count"] for pack in packs)
         packs.sort(key=lambda pack: pack["pack_index"])
-        return written, total, packs if written == total else None
+        is_done = all(pack["status"] == "completed" for pack in packs)
+        return written, total, packs if is_done else None
 
     return await _watch("Exporting", look, console)
 

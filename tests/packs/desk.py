@@ -9,8 +9,10 @@ from typing import Any
 from uuid import UUID
 
 from mintage.operations.call import SYSTEM, Transactions
-from mintage.operations.pack_execution import PackOutcome, process_payload_pack
+from mintage.operations.pack_execution import process_payload_pack
+from mintage.operations.pack_files import PackOutcome
 from mintage.storage import PackStore
+from tests.support.keys import manifest_key
 from tests.support.world import GTIN_TABLE, World
 
 
@@ -37,19 +39,36 @@ class Desk:
         return await self.world.rpc("request_payload_packs", mint_batch_id=batch_id, **changes)
 
     async def packs(self, **filters: object) -> list[dict[str, Any]]:
-        """All packs (200 at most), in the order of their index."""
+        """All packs (200 at most) but for manifests, in the order of their index."""
         answer = await self.world.rpc("list_payload_packs", limit=200, **filters)
-        return sorted(answer["packs"], key=lambda pack: pack["pack_index"])
+        packs = [pack for pack in answer["packs"] if pack["format"] != "group_manifest"]
+        return sorted(packs, key=lambda pack: pack["pack_index"])
+
+    async def manifest(self, **filters: object) -> dict[str, Any]:
+        """The only manifest that there is."""
+        answer = await self.world.rpc("list_payload_packs", limit=200, **filters)
+        (pack,) = [pack for pack in answer["packs"] if pack["format"] == "group_manifest"]
+        return dict(pack)
 
     async def process(self, pack_id: UUID | None = None) -> PackOutcome:
-        return await process_payload_pack(self.transactions, self.store, pack_id)
+        return await process_payload_pack(
+            self.transactions, self.store, pack_id, manifest_key=manifest_key()
+        )
 
     async def process_all(self) -> list[PackOutcome]:
-        """Run until there is nothing to do; the outcomes."""
+        """Run until there is nothing to do; the outcomes, but for manifests'."""
         outcomes = []
         while (outcome := await self.process()).result != "idle":
-            outcomes.append(outcome)
+            if not await self._is_manifest(outcome):
+                outcomes.append(outcome)
         return outcomes
+
+    async def _is_manifest(self, outcome: PackOutcome) -> bool:
+        statement = "select 1 from payload_pack where id = $1 and format = 'group_manifest'"
+        async with self.world.platform.database.transaction(
+            SYSTEM.identity(outcome.brand_id)
+        ) as connection:
+            return await connection.fetchval(statement, outcome.pack_id) is not None
 
     async def exported(
         self, quantity: int = 5, *, gtin: str | None = GTIN_TABLE, **changes: object
@@ -98,7 +117,9 @@ class Desk:
         )
 
     def files(self) -> set[str]:
-        """The paths of all files in the store."""
+        """The paths of all files in the store but for manifests."""
         return {
-            str(file.relative_to(self.folder)) for file in self.folder.rglob("*") if file.is_file()
+            str(file.relative_to(self.folder))
+            for file in self.folder.rglob("*")
+            if file.is_file() and file.suffix != ".json"
         }

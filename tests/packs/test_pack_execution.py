@@ -11,8 +11,9 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from mintage.operations import pack_execution
+from mintage.operations import pack_execution, pack_files
 from mintage.operations.call import SERVICE
+from mintage.operations.pack_files import PackClaim, PackOutcome, PackTools, write_file
 from mintage.operations.pack_sweep import sweep_orphans
 from mintage.packs.formats import FORMATS
 from mintage.storage import PackStore, StorageFailure, StoredFile
@@ -81,6 +82,10 @@ async def test_the_last_pack_completes_the_group_and_exports_the_batch(desk: Des
     assert (await desk.batch(batch_id))["status"] == "minted"
     assert await _group_status(desk, group) == "generating"
     await desk.process()
+    assert await _group_status(desk, group) == "generating"
+    assert (await desk.manifest())["status"] == "pending"
+    await desk.process()
+    assert (await desk.manifest())["status"] == "completed"
     assert (await desk.batch(batch_id))["status"] == "exported"
     assert await _group_status(desk, group) == "completed"
     moves = await desk.events(batch_id, "mint_batch_status_changed")
@@ -88,7 +93,7 @@ async def test_the_last_pack_completes_the_group_and_exports_the_batch(desk: Des
         ("system", "exported")
     ]
     completed = await desk.events(batch_id, "payload_pack_completed")
-    assert sorted(event["payload"]["pack_index"] for event in completed) == [1, 2]
+    assert sorted(event["payload"]["pack_index"] for event in completed) == [1, 2, 3]
     assert (await desk.row("select count(*) as open from work_item"))["open"] == 0
 
 
@@ -257,7 +262,7 @@ async def test_the_third_failure_fails_the_pack_and_the_group_ends_with_its_last
         raise RuntimeError("no ink")
 
     with monkeypatch.context() as patch:
-        patch.setattr(pack_execution, "_read_columns", broken)
+        patch.setattr(pack_files, "_read_columns", broken)
         outcomes = [await desk.process(first["id"]) for _ in range(3)]
     assert [outcome.result for outcome in outcomes] == ["retried", "retried", "failed"]
     assert {outcome.error for outcome in outcomes} == {"INTERNAL"}
@@ -286,7 +291,8 @@ async def test_a_failed_attempt_waits_before_the_next(
     assert (await desk.process()).result == "idle"
     item = await desk.row(
         "select attempts, lease_owner, runnable_at > clock_timestamp() + interval '50 minutes' "
-        "and runnable_at < clock_timestamp() + interval '70 minutes' as waits from work_item"
+        "and runnable_at < clock_timestamp() + interval '70 minutes' as waits from work_item "
+        "where runnable_at < 'infinity'"
     )
     assert item == {"attempts": 1, "lease_owner": None, "waits": True}
 
@@ -296,7 +302,7 @@ async def test_a_lost_connection_is_no_attempt_and_leaves_the_file_to_the_sweep(
 ) -> None:
     await desk.request((await desk.world.minted(2))["mint_batch_id"])
 
-    async def cut(*_: object) -> pack_execution.PackOutcome:
+    async def cut(*_: object) -> PackOutcome:
         raise asyncpg.ConnectionDoesNotExistError("gone")
 
     with monkeypatch.context() as patch:
@@ -370,7 +376,7 @@ async def test_many_workers_write_each_pack_once_and_one_of_them_completes_the_g
     assert sorted(outcome.result for outcome in outcomes) == ["completed"] * 12
     assert len({outcome.pack_id for outcome in outcomes}) == 12
     assert len(await desk.events(batch_id, "mint_batch_status_changed")) == 1
-    assert len(await desk.events(batch_id, "payload_pack_completed")) == 12
+    assert len(await desk.events(batch_id, "payload_pack_completed")) == 13
 
 
 async def test_brands_take_turns(desk: Desk) -> None:
@@ -429,9 +435,8 @@ async def test_a_format_that_is_gone_fails_the_pack(
 async def _killed_between_write_and_close(desk: Desk) -> None:
     """A worker that claims a pack, writes its file and is never heard of again."""
     claim = await pack_execution._claim(desk.transactions, None)
-    assert isinstance(claim, pack_execution.PackClaim)
-    columns = await pack_execution._read_columns(desk.transactions, claim)
-    await pack_execution._write(claim, columns, desk.store, None)
+    assert isinstance(claim, PackClaim)
+    await write_file(desk.transactions, claim, PackTools(desk.store))
 
 
 async def _group_status(desk: Desk, group: dict[str, Any]) -> str:

@@ -37,7 +37,8 @@ KEYS = [
 
 
 async def _asked(world: World, quantity: int = 5, *, pack_units: int = 1) -> dict[str, Any]:
-    """Packs of a new batch, asked for and not written; the request's answer and the batch's id."""
+    """Packs of a new batch and their manifest, asked for and not written; the request's answer and the
+    batch's id."""
     limits = replace(world.platform.limits, pack_units=pack_units)
     small = world.with_platform(replace(world.platform, limits=limits))
     batch_id = (await small.minted(quantity, gtin=None))["mint_batch_id"]
@@ -67,14 +68,17 @@ async def test_a_pack_is_told_with_every_key(world: World) -> None:
     group = await _asked(world, 3, pack_units=2)
     answer = await world.rpc("list_payload_packs", "viewer")
     assert list(answer) == ["ok", "packs", "has_more", "next_cursor"]
-    assert [pack["pack_index"] for pack in answer["packs"]] == [2, 1]
+    assert [pack["pack_index"] for pack in answer["packs"]] == [3, 2, 1]
     batch = await world.rpc("get_mint_batch_by_id", mint_batch_id=group["mint_batch_id"])
+    manifest = answer["packs"][0]
+    assert (manifest["format"], manifest["unit_count"]) == ("group_manifest", 0)
+    assert [pack["format"] for pack in answer["packs"][1:]] == ["csv", "csv"]
     for pack in answer["packs"]:
         assert list(pack) == KEYS
         assert pack["export_group_id"] == group["export_group_id"]
         assert pack["mint_batch_id"] == group["mint_batch_id"]
         assert pack["product_sku"] == batch["batch"]["product_sku"]
-        assert (pack["format"], pack["profile"], pack["pack_count"]) == ("csv", None, 2)
+        assert (pack["profile"], pack["pack_count"]) == (None, 2)
         assert (pack["status"], pack["storage_path"], pack["sha256"]) == ("pending", None, None)
         assert (pack["byte_size"], pack["error"], pack["completed_at"]) == (None, None, None)
 
@@ -83,19 +87,19 @@ async def test_pages_together_hold_each_pack_once_newest_first(world: World) -> 
     for _ in range(3):
         await _asked(world, 5)
     whole = (await _ids(world, 200))[0]
-    assert len(set(whole)) == 15
+    assert len(set(whole)) == 18
     pages = await _ids(world, 4)
-    assert [len(page) for page in pages] == [4, 4, 4, 3]
+    assert [len(page) for page in pages] == [4, 4, 4, 4, 2]
     assert [pack_id for page in pages for pack_id in page] == whole
 
 
 async def test_the_last_full_page_says_that_there_is_no_more(world: World) -> None:
-    await _asked(world, 4)
+    await _asked(world, 3)
     assert [len(page) for page in await _ids(world, 2)] == [2, 2]
 
 
 async def test_a_pack_that_is_added_between_pages_moves_no_other(world: World) -> None:
-    await _asked(world, 4)
+    await _asked(world, 3)
     first = await world.rpc("list_payload_packs", limit=2)
     before = (await _ids(world, 200))[0]
     await _asked(world, 4)
@@ -113,15 +117,15 @@ async def test_filters_choose_by_batch_group_and_status(world: World) -> None:
     )
     batch, group = first["mint_batch_id"], second["export_group_id"]
     for filters, count in (
-        ({}, 5),
-        ({"mint_batch_id": batch}, 2),
-        ({"export_group_id": group}, 3),
-        ({"export_group_id": group, "mint_batch_id": second["mint_batch_id"]}, 3),
+        ({}, 7),
+        ({"mint_batch_id": batch}, 3),
+        ({"export_group_id": group}, 4),
+        ({"export_group_id": group, "mint_batch_id": second["mint_batch_id"]}, 4),
         ({"export_group_id": group, "mint_batch_id": batch}, 0),
         ({"status": "failed"}, 1),
-        ({"status": "pending"}, 4),
+        ({"status": "pending"}, 6),
         ({"status": "failed", "mint_batch_id": batch}, 0),
-        ({"status": "pending", "export_group_id": group}, 2),
+        ({"status": "pending", "export_group_id": group}, 3),
         ({"status": "completed"}, 0),
     ):
         for limit in (1, 200):
@@ -231,6 +235,7 @@ async def _fill(dsn: str, batch_id: object) -> None:
           product_id, format, n % 100 + 1, 100, 0, 1, 'pending', created_at - n * interval '1 second'
         from payload_pack, generate_series(1, 10000) as n
         where mint_batch_id = $1
+          and pack_index = 1
         """,
         UUID(str(batch_id)),
     )

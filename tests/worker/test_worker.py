@@ -16,6 +16,7 @@ from mintage.operations.tallies import fold_tallies
 from mintage.storage import PackStore, open_pack_store
 from mintage.worker.duties import Duty, duties_of
 from mintage.worker.loop import Lane, Worker, lanes_of
+from tests.support.keys import manifest_key
 from tests.support.minting import (
     broken_cycles,
     broken_invariants,
@@ -53,7 +54,7 @@ async def _running(worker: Worker) -> AsyncIterator[asyncio.Task[None]]:
 
 
 def _worker(world: World, dsn: str, store: PackStore, *duties: Duty) -> Worker:
-    return Worker(world.platform, dsn, lanes_of(world.platform, store), duties)
+    return Worker(world.platform, dsn, lanes_of(world.platform, store, manifest_key()), duties)
 
 
 async def _until_listening(world: World) -> None:

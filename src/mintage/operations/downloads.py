@@ -21,7 +21,7 @@ from mintage.errors import ROUTE_NOT_FOUND, ArgumentProblem, MintageError, inval
 from mintage.operations.arguments import BrandArguments, Uuid
 from mintage.operations.call import Answer, Call
 from mintage.operations.events import record_event
-from mintage.packs.formats import FORMATS
+from mintage.packs.formats import media_type_of
 from mintage.packs.print_profiles import PROFILES, PackPlace
 from mintage.packs.tables import PLAIN
 
@@ -129,7 +129,6 @@ async def _files(call: Call, paths: list[str]) -> dict[str, PackFile]:
 
 def _file(record: asyncpg.Record) -> PackFile:
     path: str = record["storage_path"]
-    known = FORMATS.get(record["format"])
     place = PackPlace(
         export_group_id=record["export_group_id"],
         mint_batch_id=record["mint_batch_id"],
@@ -144,7 +143,7 @@ def _file(record: asyncpg.Record) -> PackFile:
         mint_batch_id=record["mint_batch_id"],
         path=path,
         file_name=PROFILES.get(record["profile"], PLAIN).file_name_of(place),
-        media_type=known.media_type if known is not None else "application/octet-stream",
+        media_type=media_type_of(record["format"]),
         byte_size=record["byte_size"],
         sha256=record["sha256"],
         completed_at=record["completed_at"],

@@ -20,6 +20,7 @@ from mintage.operations.call import Answer, BlockingReason, Call, Refused, TryAg
 from mintage.operations.events import record_event
 from mintage.operations.listing import page_answer, start_position
 from mintage.operations.pack_choice import read_choice, reasons_against, settle_profile
+from mintage.packs import signed_manifest
 from mintage.rules.lifecycle import EXPORTABLE_BATCH_STATUSES
 
 KIND: Final = "payload_pack"
@@ -28,6 +29,7 @@ _INSERT_GROUP: Final = query("export", "insert_group")
 _OPEN_GROUP: Final = query("export", "open_group")
 _INSERT_PACKS: Final = query("export", "insert_packs")
 _ENQUEUE_PACKS: Final = query("export", "enqueue_packs")
+_ENQUEUE_MANIFEST: Final = query("export", "enqueue_manifest")
 _WAKE: Final = query("work_item", "wake")
 _GROUP_OF_PACK: Final = query("export", "group_of_pack")
 _LIST_NEWEST: Final = query("export", "list_newest")
@@ -181,7 +183,7 @@ async def _insert_packs(
     slices: list[Slice],
 ) -> None:
     # The packs of a group have one time: ascending ids keep them in order in the queue and in lists.
-    pack_ids = sorted(call.new_id() for _ in slices)
+    *pack_ids, manifest_id = sorted(call.new_id() for _ in range(len(slices) + 1))
     await call.connection.execute(
         _INSERT_PACKS,
         call.brand_id,
@@ -198,3 +200,19 @@ async def _insert_packs(
         [part.unit_count for part in slices],
     )
     await call.connection.execute(_ENQUEUE_PACKS, call.brand_id, call.now, pack_ids)
+    await call.connection.execute(
+        _INSERT_PACKS,
+        call.brand_id,
+        group_id,
+        arguments.mint_batch_id,
+        product_id,
+        signed_manifest.FORMAT,
+        None,
+        len(slices),
+        call.now,
+        [manifest_id],
+        [len(slices) + 1],
+        [0],
+        [0],
+    )
+    await call.connection.execute(_ENQUEUE_MANIFEST, call.brand_id, manifest_id, call.now)

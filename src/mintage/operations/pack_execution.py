@@ -2,18 +2,14 @@
 
 The file is written between two transactions, to a path that contains the lease's epoch; closing
 compares the epoch. Whoever dies in between leaves a file that nothing refers to (`pack_sweep`), and
-the next claim writes the pack anew. Not here: the loop that calls it (`worker`), and the bytes of a
-format (`packs`).
+the next claim writes the pack anew. Not here: the loop that calls it (`worker`), and the file's bytes
+(`pack_files`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
-from datetime import datetime
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from dataclasses import fields
 from typing import Final, Literal
 from uuid import UUID
 
@@ -25,24 +21,26 @@ from mintage.operations import steps
 from mintage.operations.call import SYSTEM, Call, Transactions
 from mintage.operations.events import record_event
 from mintage.operations.exports import KIND
-from mintage.operations.leases import OWNER, Lease, give_back, give_back_owed
-from mintage.operations.pack_choice import read_options
+from mintage.operations.group_manifest import release_manifest
+from mintage.operations.leases import OWNER, give_back, give_back_owed
+from mintage.operations.pack_files import (
+    PackClaim,
+    PackError,
+    PackFacts,
+    PackOutcome,
+    PackTools,
+    file_path,
+    write_file,
+)
 from mintage.operations.tallies import Delta, add_deltas
-from mintage.operations.unit_rows import BatchFacts, SliceIncomplete, read_unit_columns
-from mintage.packs.columns import UnitColumns
-from mintage.packs.context import PackContext, PackUnreadable
-from mintage.packs.formats import FORMATS
-from mintage.packs.making import make_file, pack_chunks
-from mintage.packs.print_profiles import PROFILES
+from mintage.operations.unit_rows import BatchFacts, SliceIncomplete
+from mintage.packs import signed_manifest
+from mintage.packs.context import PackUnreadable
 from mintage.packs.workshop import Workshop
+from mintage.secrets import ManifestKey
 from mintage.storage import FileTaken, PackStore, StorageFailure, StoredFile
 from mintage.telemetry import logger
 
-PackResult = Literal["idle", "completed", "retried", "failed", "lost"]
-PackError = Literal[
-    "BATCH_VOIDED", "LEASE_LOST", "INTEGRITY_CHECK_FAILED", "STORAGE_FAILED", "INTERNAL"
-]
-DRAFTS_PREFIX: Final = "mintage-pack-"
 _CLAIM: Final = query("work_item", "claim")
 _CLAIM_ONE: Final = query("work_item", "claim_one")
 _ATTEMPT_FAILED: Final = query("work_item", "attempt_failed")
@@ -60,69 +58,18 @@ _EXPORT_BATCH: Final = query("export", "export_batch")
 _log = logger("operations")
 
 
-@dataclass(frozen=True, slots=True)
-class PackOutcome:
-    """What became of one call. `idle`: nothing to do; `lost`: another worker has the pack now."""
-
-    result: PackResult
-    brand_id: UUID | None = None
-    pack_id: UUID | None = None
-    error: PackError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PackFacts:
-    """What a format is told of the pack beside its place in the group (`PackContext`)."""
-
-    brand_name: str
-    gcp_length: int | None
-    biz_location: str | None
-    read_point: str | None
-    product_id: UUID
-    product_sku: str
-    product_name: str
-    product_batch_number: str | None
-    pack_count: int
-    created_at: datetime
-    profile: str | None
-    options: Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class PackClaim:
-    """A leased pack. `epoch` is the token that every later statement compares."""
-
-    brand_id: UUID
-    pack_id: UUID
-    export_group_id: UUID
-    epoch: int
-    format_name: str
-    pack_index: int
-    first_unit_no: int
-    unit_count: int
-    batch: BatchFacts
-    facts: PackFacts
-
-    @property
-    def lease(self) -> Lease:
-        return Lease(KIND, self.brand_id, self.pack_id, self.epoch)
-
-    def outcome(self, result: PackResult, error: PackError | None = None) -> PackOutcome:
-        return PackOutcome(result, self.brand_id, self.pack_id, error)
-
-
 async def process_payload_pack(
     transactions: Transactions,
     store: PackStore,
     pack_ref: UUID | None = None,
     *,
     workshop: Workshop | None = None,
+    manifest_key: ManifestKey | None = None,
 ) -> PackOutcome:
     """Write the pack whose turn it is, or the one of id `pack_ref`, if nobody else holds it.
 
-    What computes for long is made in the processes of `workshop`, without one in a thread. Events are the
-    system's, whoever calls. Raises what the driver raises when the database is away;
-    that counts as no attempt.
+    `workshop` and `manifest_key` as in `PackTools`. Events are the system's, whoever calls. Raises what
+    the driver raises when the database is away; that counts as no attempt.
     """
     transactions = transactions.for_caller(SYSTEM)
     claim = await _claim(transactions, pack_ref)
@@ -131,8 +78,8 @@ async def process_payload_pack(
     steps.reached("pack_claimed")
     path = file_path(claim)
     try:
-        columns = await _read_columns(transactions, claim)
-        written = await _write(claim, columns, store, workshop)
+        tools = PackTools(store, workshop, manifest_key)
+        written = await write_file(transactions, claim, tools)
         steps.reached("pack_written")
         outcome = await _close(transactions, claim, path, written)
     except AWAY_ERRORS:
@@ -155,14 +102,6 @@ async def process_payload_pack(
         steps.reached("pack_failure_committed")
         await _remove_file(store, path)
     return outcome
-
-
-def file_path(claim: PackClaim) -> str:
-    """Where the file of this lease goes: `{brand}/{group}/{pack_index:04}-{epoch}.{extension}`."""
-    known = FORMATS.get(claim.format_name)
-    extension = known.file_extension if known is not None else "bin"
-    name = f"{claim.pack_index:04}-{claim.epoch}.{extension}"
-    return f"{claim.brand_id}/{claim.export_group_id}/{name}"
 
 
 async def _claim(transactions: Transactions, pack_ref: UUID | None) -> PackClaim | PackOutcome:
@@ -247,64 +186,6 @@ async def _take_off(call: Call, pack_id: UUID, epoch: int) -> PackOutcome:
     return PackOutcome("failed", call.brand_id, pack_id, "INTERNAL")
 
 
-async def _read_columns(transactions: Transactions, claim: PackClaim) -> list[UnitColumns]:
-    identity = transactions.caller.identity(claim.brand_id)
-    async with transactions.database.transaction(identity, read_only=True) as connection:
-        call = await transactions.call_on(connection, claim.brand_id, claim.facts.created_at)
-        return await read_unit_columns(call, claim.batch, claim.first_unit_no, claim.unit_count)
-
-
-async def _write(
-    claim: PackClaim, columns: list[UnitColumns], store: PackStore, workshop: Workshop | None
-) -> StoredFile:
-    """Write the file to its path in the store; what computes for long is made elsewhere first."""
-    name, context, path = claim.format_name, _context(claim), file_path(claim)
-    pack_format = FORMATS[name]
-    if not pack_format.is_heavy and pack_format.verify is None:
-        return await store.put(path, _told(pack_chunks(name, context, columns)))
-    with TemporaryDirectory(prefix=DRAFTS_PREFIX) as folder:
-        draft = Path(folder, "pack")
-        if workshop is None:
-            await asyncio.to_thread(make_file, name, context, columns, draft)
-        else:
-            await workshop.make(name, context, columns, draft)
-        return await store.put_file(path, draft)
-
-
-def _told(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    steps.reached("pack_rows_read")
-    for chunk in chunks:
-        yield chunk
-        steps.reached("pack_file_under_way")
-
-
-def _context(claim: PackClaim) -> PackContext:
-    facts = claim.facts
-    return PackContext(
-        brand_id=claim.brand_id,
-        brand_name=facts.brand_name,
-        gcp_length=facts.gcp_length,
-        biz_location=facts.biz_location,
-        read_point=facts.read_point,
-        product_id=facts.product_id,
-        product_sku=facts.product_sku,
-        product_name=facts.product_name,
-        gtin=claim.batch.gtin14,
-        mint_batch_id=claim.batch.mint_batch_id,
-        product_batch_number=facts.product_batch_number,
-        identity_mode=claim.batch.identity_mode,
-        activation_mode=claim.batch.activation_mode,
-        export_group_id=claim.export_group_id,
-        pack_index=claim.pack_index,
-        pack_count=facts.pack_count,
-        first_unit_no=claim.first_unit_no,
-        unit_count=claim.unit_count,
-        generated_at=facts.created_at,
-        profile=PROFILES[facts.profile] if facts.profile is not None else None,
-        options=read_options(FORMATS[claim.format_name], facts.options),
-    )
-
-
 async def _close(
     transactions: Transactions, claim: PackClaim, path: str, written: StoredFile
 ) -> PackOutcome:
@@ -330,7 +211,8 @@ async def _close(
         )
         if pack is None:
             raise LookupError("a leased pack that is not being generated")
-        await add_deltas(call, [Delta("packs_completed", 1, pack["mint_batch_id"])])
+        if claim.format_name != signed_manifest.FORMAT:
+            await add_deltas(call, [Delta("packs_completed", 1, pack["mint_batch_id"])])
         await _record(
             call,
             "payload_pack_completed",
@@ -361,6 +243,7 @@ async def _fail(call: Call, pack_id: UUID, epoch: int, error: PackError) -> None
 async def _finish_group(call: Call, pack: asyncpg.Record) -> None:
     """Once no pack of the group is open: complete it, and a minted batch is exported (SPEC §4)."""
     group_id, batch_id = pack["export_group_id"], pack["mint_batch_id"]
+    await release_manifest(call, group_id)
     status = await call.connection.fetchval(_FINISH_GROUP, call.brand_id, group_id, call.now)
     if status != "completed":
         return

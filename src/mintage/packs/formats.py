@@ -1,5 +1,6 @@
 """The one table of pack formats: a new format is one file beside this one and a row here.
 
+A group's manifest is no row: nobody asks for it, every group ends with one (`packs.signed_manifest`).
 Not here: which units a pack holds and where its file goes (`operations.pack_execution`, `storage`).
 """
 
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from mintage.packs import signed_manifest
 from mintage.packs.columns import UnitColumns
 from mintage.packs.context import PackContext, PackOptions, PackRefusal, PackSubject
 from mintage.packs.csv_columns import write_csv_columns
@@ -155,3 +157,17 @@ _ROWS: Final = (
 )
 
 FORMATS: Final = {row.name: row for row in _ROWS}
+
+
+def file_extension_of(format_name: str) -> str:
+    """The extension of a pack's file; `bin` for a format that is gone."""
+    if format_name == signed_manifest.FORMAT:
+        return signed_manifest.FILE_EXTENSION
+    return FORMATS[format_name].file_extension if format_name in FORMATS else "bin"
+
+
+def media_type_of(format_name: str) -> str:
+    """The media type of a pack's file."""
+    if format_name == signed_manifest.FORMAT:
+        return signed_manifest.MEDIA_TYPE
+    return FORMATS[format_name].media_type if format_name in FORMATS else "application/octet-stream"

@@ -21,6 +21,7 @@ from mintage.operations.pack_execution import process_payload_pack
 from mintage.packs.workshop import Workshop
 from mintage.perform import Platform, perform
 from mintage.rpcs import RPCS
+from mintage.secrets import ManifestKey
 from mintage.storage import PackStore
 from mintage.telemetry import logger
 from mintage.worker.duties import Duty
@@ -158,7 +159,10 @@ class Worker:
 
 
 def lanes_of(
-    platform: Platform, store: PackStore, workshop: Workshop | None = None
+    platform: Platform,
+    store: PackStore,
+    manifest_key: ManifestKey,
+    workshop: Workshop | None = None,
 ) -> tuple[Lane, ...]:
     """The lanes of a worker process: minting and packing."""
 
@@ -168,7 +172,9 @@ def lanes_of(
 
     async def pack() -> bool:
         transactions = platform.transactions(SYSTEM, "worker")
-        outcome = await process_payload_pack(transactions, store, workshop=workshop)
+        outcome = await process_payload_pack(
+            transactions, store, workshop=workshop, manifest_key=manifest_key
+        )
         return outcome.result != "idle"
 
     packs_at_once = platform.limits.packs_at_once

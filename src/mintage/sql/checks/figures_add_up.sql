@@ -50,6 +50,7 @@ recount as (
   from payload_pack
   where brand_id = $1
     and status = 'completed'
+    and format <> 'group_manifest'
 )
 select
   metric,

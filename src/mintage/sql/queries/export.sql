@@ -68,6 +68,11 @@ insert into work_item (kind, brand_id, ref_id, enqueued_at, runnable_at)
 select 'payload_pack', $1, pack.id, $2, $2
 from unnest($3::uuid[]) as pack (id)
 
+-- name: enqueue_manifest
+-- It is not its turn until the group's other packs are completed.
+insert into work_item (kind, brand_id, ref_id, enqueued_at, runnable_at)
+values ('payload_pack', $1, $2, $3, 'infinity')
+
 -- name: list_newest
 select
   pack.id, pack.export_group_id, pack.mint_batch_id, product.sku as product_sku, pack.format, pack.profile,
@@ -264,6 +269,53 @@ where export_group.brand_id = $1
   and export_group.status in ('pending', 'generating')
   and packs.open = 0
 returning export_group.status
+
+-- name: ready_manifest
+-- role: mintage_service
+-- The manifest of a group whose other packs are all finished.
+select manifest.id, packs.failed
+from payload_pack as manifest
+cross join (
+  select
+    count(*) filter (where status in ('pending', 'generating')) as open,
+    count(*) filter (where status = 'failed') as failed
+  from payload_pack
+  where brand_id = $1
+    and export_group_id = $2
+    and format <> 'group_manifest'
+) as packs
+where manifest.brand_id = $1
+  and manifest.export_group_id = $2
+  and manifest.format = 'group_manifest'
+  and manifest.status = 'pending'
+  and packs.open = 0
+
+-- name: release_manifest
+-- role: mintage_service
+update work_item
+set runnable_at = clock_timestamp()
+where kind = 'payload_pack'
+  and brand_id = $1
+  and ref_id = $2
+  and runnable_at = 'infinity'
+
+-- name: packs_of_manifest
+-- role: mintage_service
+select format, profile, pack_index, first_unit_no, unit_count, storage_path, byte_size, sha256
+from payload_pack
+where brand_id = $1
+  and export_group_id = $2
+  and format <> 'group_manifest'
+  and status = 'completed'
+order by pack_index
+
+-- name: end_units
+-- role: mintage_service
+select unit.id, unit.unit_no, unit.serial_number
+from unnest($3::uuid[], $4::uuid[]) as bound (low, high)
+join mint_unit as unit on unit.brand_id = $1
+  and unit.mint_batch_id = $2
+  and unit.id between bound.low and bound.high
 
 -- name: export_batch
 -- role: mintage_service
