@@ -31,9 +31,16 @@ from mintage.errors import MintageError
 from mintage.listening import listen
 from mintage.operations.call import SERVICE, SYSTEM
 from mintage.operations.checks import list_brands, load_checks, run_check
+from mintage.packs.signed_manifest import (
+    ManifestRefused,
+    fetch_public_keys,
+    public_keys,
+    read_public_keys,
+)
+from mintage.packs.verification import verify_pack
 from mintage.perform import perform
 from mintage.rpcs import RPCS
-from mintage.secrets import SecretsError, load_or_create_secrets
+from mintage.secrets import SecretsError, load_or_create_secrets, new_manifest_key_text
 from mintage.settings import Settings, SettingsError, read_settings
 from mintage.telemetry import configure_logs
 from mintage.tokens import anon_key, service_key
@@ -45,6 +52,7 @@ Result = TypeVar("Result")
 EXPECTED: Final = (
     DemoFailed,
     EmbeddedServerError,
+    ManifestRefused,
     MintageError,
     OSError,
     SchemaError,
@@ -166,6 +174,12 @@ def key_platform() -> None:
     click.echo(json.dumps(keys, indent=2))
 
 
+@key.command("manifest")
+def key_manifest() -> None:
+    """Print a new key that signs group manifests, as an entry of manifest_keys in the file of secrets."""
+    click.echo(new_manifest_key_text(), nl=False)
+
+
 @cli.group()
 def host() -> None:
     """Hosts of brands: where their resolver URLs point."""
@@ -249,6 +263,45 @@ def _pack_options(pairs: tuple[str, ...]) -> dict[str, object]:
         except ValueError:
             options[name] = value
     return options
+
+
+@cli.command("verify-pack")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--manifest",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The group's manifest; else the one that lies beside FILE.",
+)
+@click.option(
+    "--keys",
+    help="File or https:// URL of the public keys (/.well-known/mintage-keys.json); else this "
+    "installation's own.",
+)
+def verify_pack_command(file: Path, manifest: Path | None, keys: str | None) -> None:
+    """Check that FILE is what the platform exported: a pack by its group's signed manifest, or a manifest
+    with the packs that lie beside it. Exit code 1 if not."""
+    verdict = _told(lambda: verify_pack(file, manifest, read_public_keys(_public_keys(keys))))
+    click.echo(f"{verdict.manifest.name}: signed by key {verdict.kid}")
+    for name in verdict.verified:
+        click.echo(f"{name}: as exported")
+    if len(verdict.verified) < verdict.listed:
+        click.echo(f"{verdict.listed - len(verdict.verified)} more packs are listed")
+
+
+def _public_keys(where: str | None) -> bytes:
+    """The bytes of a JWK set: a file's, a URL's, or of this installation's keys."""
+    if where is None:
+        secrets_file = _settings().secrets_file
+        if not secrets_file.exists():
+            raise click.ClickException(
+                "give --keys: this machine has no keys of its own; the platform has its public ones at "
+                "/.well-known/mintage-keys.json"
+            )
+        keys = public_keys(load_or_create_secrets(secrets_file).manifest_keys)
+        return json.dumps(keys).encode()
+    if where.startswith(("https://", "http://")):
+        return fetch_public_keys(where)
+    return Path(where).read_bytes()
 
 
 async def _demo(settings: Settings, *, once: bool, opens_browser: bool, as_json: bool) -> None:

@@ -21,6 +21,7 @@ PATHS = [
     ("POST", "/auth/v1/logout"),
     ("GET", "/auth/v1/settings"),
     ("GET", "/auth/v1/.well-known/jwks.json"),
+    ("GET", "/.well-known/mintage-keys.json"),
     ("GET", "/nothing"),
 ]
 

@@ -148,7 +148,7 @@ async def _killed_while_packing(
         os.utime(part, (0, 0))
     await sweep_orphans(transactions(world), store)
     files = [path for path in folder.rglob("*") if path.is_file()]
-    assert len(files) == 2
+    assert len(files) == 3
     assert await broken_invariants(world) == {}
 
 

@@ -159,6 +159,7 @@ def test_an_operation_without_a_token_is_one_of_these() -> None:
         "token",
         "auth_settings",
         "jwks",
+        "manifest_keys",
         "download_signed_file",
         "openapi",
         "documentation",

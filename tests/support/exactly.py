@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +40,15 @@ async def assert_minted_exactly(world: World, job: dict[str, Any], quantity: int
 async def assert_packed_exactly(
     world: World, job: dict[str, Any], folder: Path, pack_count: int
 ) -> None:
-    """The batch's packs are complete, each once and told once; their files are what the rows state."""
+    """The batch's packs and their manifest are complete, each once and told once; their files are what the
+    rows state."""
     packs = await rows(
         world,
         "select * from payload_pack where mint_batch_id = $1 order by pack_index",
         job["mint_batch_id"],
     )
-    assert [pack["status"] for pack in packs] == ["completed"] * pack_count
+    assert [pack["status"] for pack in packs] == ["completed"] * (pack_count + 1)
+    assert [pack["format"] for pack in packs] == ["csv"] * pack_count + ["group_manifest"]
     contents = []
     for pack in packs:
         content = (folder / "payload-packs" / pack["storage_path"]).read_bytes()
@@ -54,6 +57,10 @@ async def assert_packed_exactly(
             hashlib.sha256(content).hexdigest(),
         )
         contents.append(content)
+    manifest = json.loads(contents.pop())
+    assert [entry["sha256"] for entry in manifest["packs"]] == [
+        pack["sha256"] for pack in packs[:-1]
+    ]
     units = await units_of(world, job)
     assert columns_of(*contents)["unit_id"] == [str(unit["id"]) for unit in units]
     told = await rows(
@@ -64,7 +71,7 @@ async def assert_packed_exactly(
         job["mint_batch_id"],
     )
     assert {each["event_type"]: each["times"] for each in told} == {
-        "payload_pack_completed": pack_count,
+        "payload_pack_completed": pack_count + 1,
         "mint_batch_status_changed": 1,
     }
     assert (await batch_of(world, job))["status"] == "exported"

@@ -77,6 +77,7 @@ def door_paths() -> Json:
         "/storage/v1/object/authenticated/{bucket}/{path}": {
             "get": _download("download_file_authenticated")
         },
+        "/.well-known/mintage-keys.json": {"get": _manifest_keys()},
         "/openapi.json": {"get": _openapi()},
         "/docs": {"get": _page("documentation", [])},
         "/docs/{path}": {"get": _page("documentation_page", [_page_path()])},
@@ -196,6 +197,21 @@ def _auth_settings() -> Json:
 
 def _jwks() -> Json:
     return _public("jwks", "The public keys that verify sessions (RFC 7517)", reference(PublicKeys))
+
+
+def _manifest_keys() -> Json:
+    summary = "The public keys that verify group manifests (RFC 7517, RFC 8037)"
+    return {
+        "operationId": "manifest_keys",
+        "tags": ["Files"],
+        "summary": summary,
+        "externalDocs": {"url": "/docs/formats"},
+        "security": _NOBODY,
+        "responses": {
+            "200": json_answer(reference(PublicKeys), summary),
+            **error_answers([RpcError], (429, 500)),
+        },
+    }
 
 
 def _public(operation_id: str, summary: str, schema: Json) -> Json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute, Route
 
-from mintage.api import auth, docs_pages, functions, openapi, rpc, unknown
+from mintage.api import auth, docs_pages, functions, manifest_keys, openapi, rpc, unknown
 from mintage.api.auth_answers import auth_error
 from mintage.api.door import Door, error_response
 from mintage.api.endpoint import Endpoint, ErrorShape, Handler
@@ -27,6 +27,7 @@ def api_routes(door: Door) -> list[BaseRoute]:
         route("/auth/v1/logout", auth.logout, auth_error),
         route("/auth/v1/settings", auth.settings, auth_error),
         route("/auth/v1/.well-known/jwks.json", auth.jwks, auth_error),
+        route("/.well-known/mintage-keys.json", manifest_keys.manifest_keys, error_response),
         *storage_routes(door),
         route("/openapi.json", openapi.openapi_json, error_response),
         route("/docs", docs_pages.docs_page, error_response),

@@ -13,7 +13,9 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
+import httpx2
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -25,6 +27,10 @@ MEDIA_TYPE: Final = "application/json"
 MANIFEST_BYTES_MAX: Final = 4 * 1024 * 1024
 _SIGNATURE: Final = "signature"
 _KEY_OCTETS: Final = 32
+_KEYS_BYTES_MAX: Final = 1024 * 1024
+_FETCH_TIMEOUT_S: Final = 10.0
+_HTTP_OK: Final = 200
+_LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class ManifestRefused(ValueError):
@@ -72,6 +78,20 @@ def read_public_keys(body: bytes) -> dict[str, Ed25519PublicKey]:
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ManifestRefused("the keys are no JWK set of Ed25519 keys") from error
+
+
+def fetch_public_keys(url: str) -> bytes:
+    """The bytes of the JWK set at `url`: https, or http from this machine alone. Raises `ManifestRefused`."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" and parts.hostname not in _LOOPBACK_NAMES:
+        raise ManifestRefused("keys are fetched over https: others could put theirs in their place")
+    try:
+        response = httpx2.get(url, follow_redirects=False, timeout=_FETCH_TIMEOUT_S)
+    except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+        raise ManifestRefused(f"the keys cannot be fetched: {type(error).__name__}") from error
+    if response.status_code != _HTTP_OK or len(response.content) > _KEYS_BYTES_MAX:
+        raise ManifestRefused(f"there are no keys at {url} (HTTP {response.status_code})")
+    return response.content
 
 
 def read_manifest(body: bytes) -> dict[str, object]:
