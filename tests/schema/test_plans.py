@@ -105,6 +105,10 @@ OTHERS: dict[str, tuple[set[str], Values]] = {
         {"mint_unit_pkey", "unit_state_pkey"},
         lambda f: (f.brand_id, f.batch_id, *f.slice_of_batch(0, 1000)),
     ),
+    "export.end_units": (
+        {"mint_unit_pkey"},
+        lambda f: (f.brand_id, f.batch_id, *([each] for each in f.slice_of_batch(0, 1))),
+    ),
     "unit_revocation.find": (
         {"mint_unit_pkey", "mint_batch_pkey"},
         lambda f: (f.brand_id, [f.unit_id]),

@@ -266,6 +266,7 @@ async def test_packs_are_written_read_and_swept(desk: Desk, store: PackStore) ->
     await store.put(orphan, [b"half"])
     assert await sweep_orphans(desk.transactions, store) == 1
     kept = await listed(store, str(desk.world.brand_id))
+    packs.append(await desk.manifest())
     assert sorted(kept) == sorted(pack["storage_path"] for pack in packs)
 
 

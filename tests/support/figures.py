@@ -65,6 +65,7 @@ packs as (
   from payload_pack
   where brand_id = $1
     and status = 'completed'
+    and format <> 'group_manifest'
 ),
 scans as (
   select

@@ -117,7 +117,7 @@ async def test_packs_are_written_as_jobs_are_minted(
         while await value(world, "select count(*) from work_item"):
             await asyncio.sleep(0.01)
     statuses = await value(world, "select array_agg(status) from payload_pack")
-    assert statuses == ["completed"] * 3
+    assert statuses == ["completed"] * 4
 
 
 async def test_a_lapsed_job_is_taken_up(world: World, dsn: str, store: PackStore) -> None:

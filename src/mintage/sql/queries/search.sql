@@ -85,7 +85,7 @@ left join product on product.brand_id = $1 and product.id = batch.product_id
 order by found.key, batch.id
 
 -- name: exports
--- By id from $2 to $3; by group from ($4, $5) on up to $6.
+-- By id from $2 to $3; by group from ($4, $5) on up to $6, but for its manifest.
 with found as (
   (
     select
@@ -106,6 +106,7 @@ with found as (
     where brand_id = $1
       and (export_group_id, id) >= ($4, $5)
       and export_group_id <= $6
+      and format <> 'group_manifest'
     order by payload_pack.export_group_id, payload_pack.id
     limit 24
   )
