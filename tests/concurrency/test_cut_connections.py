@@ -171,7 +171,7 @@ async def test_a_connection_cut_at_a_step_of_packing_is_no_attempt(
             outcomes.append(outcome.result)
             attempts = "select coalesce(sum(attempts), 0) from work_item"
             assert await value(world, attempts) == 0
-    assert outcomes == ["completed"] * 2
+    assert outcomes == ["completed"] * 3
     await assert_packed_exactly(world, submitted, tmp_path, 2)
     assert await broken_invariants(world) == {}
 

@@ -55,7 +55,8 @@ async def test_three_refusals_fail_the_pack_and_a_new_request_works(
     submitted = await _asked(world)
     async with worker(_refusing(kind, dsn, tmp_path, NO_PAUSES)) as process:
         assert await ended(process) == 0
-    (pack,) = (await world.rpc("list_payload_packs"))["packs"]
+    manifest, pack = (await world.rpc("list_payload_packs"))["packs"]
+    assert (manifest["status"], manifest["error"]) == ("failed", "GROUP_FAILED")
     assert (pack["status"], pack["error"]) == ("failed", "STORAGE_FAILED")
     assert pack["storage_path"] is None
     failed = await rows(
@@ -81,12 +82,18 @@ async def test_a_refusal_is_one_attempt_and_the_next_may_do_it(
     submitted = await _asked(world)
     async with worker(_refusing(kind, dsn, tmp_path, LONG_PAUSES)) as process:
         assert await ended(process) == 0
-    item = (await rows(world, "select ref_id, attempts, lease_owner from work_item"))[0]
+    item = (
+        await rows(
+            world,
+            "select ref_id, attempts, lease_owner from work_item where runnable_at < 'infinity'",
+        )
+    )[0]
     assert (item["attempts"], item["lease_owner"]) == (1, None)
     _open_again(tmp_path)
     store = open_pack_store(None, tmp_path)
-    outcome = await process_payload_pack(transactions(world), store, item["ref_id"])
-    assert outcome.result == "completed"
+    for pack_ref in (item["ref_id"], None):  # The pack, then its manifest.
+        outcome = await process_payload_pack(transactions(world), store, pack_ref)
+        assert outcome.result == "completed"
     await assert_packed_exactly(world, submitted, tmp_path, 1)
     assert await broken_invariants(world) == {}
 

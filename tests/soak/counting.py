@@ -107,7 +107,8 @@ async def _count_packs(world: World, folder: Path, found: Found) -> None:
     packs = await rows(world, "select * from payload_pack where status = 'completed'")
     by_group: dict[UUID, list[dict[str, Any]]] = {}
     for pack in packs:
-        by_group.setdefault(pack["export_group_id"], []).append(pack)
+        if pack["format"] != "group_manifest":
+            by_group.setdefault(pack["export_group_id"], []).append(pack)
     for group in groups:
         await _judge_group(world, group, by_group[group["id"]], folder, found)
     paths = [pack["storage_path"] for pack in packs]

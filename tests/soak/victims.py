@@ -28,6 +28,7 @@ from mintage.settings import Limits
 from mintage.storage import open_pack_store
 from mintage.worker.duties import Duty
 from mintage.worker.loop import Worker, lanes_of
+from tests.support.keys import manifest_key
 
 DATABASE = "soak"
 LIMITS = Limits(
@@ -153,7 +154,7 @@ async def _work(dsn: str, folder: Path) -> None:
     database = await patiently_opened(dsn, "soak worker", connections=4)
     platform = Platform(database, LIMITS)
     duties = (Duty("fold tallies", 0.5, fold_tallies), Duty("sweep", 10.0, sweep))
-    worker = Worker(platform, dsn, lanes_of(platform, store), duties)
+    worker = Worker(platform, dsn, lanes_of(platform, store, manifest_key()), duties)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
     await worker.run()
     await database.close()
