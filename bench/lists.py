@@ -92,17 +92,17 @@ class Filled:
     unit_id: UUID
 
 
-async def fill(dsn: str, units: int) -> Filled:
-    """A brand with `units`, in batches of a million at most."""
+async def fill(dsn: str, units: int, batch_units: int = BATCH_UNITS_MAX) -> Filled:
+    """A brand with `units`, in batches of `batch_units` at most."""
     started = time.perf_counter()
     platform = await support.open_platform(dsn)
     brand_id, caller = await support.make_brand(platform.database)
     product_id = await support.make_product(platform, caller, brand_id)
     connection = await asyncpg.connect(dsn)
     batch_id = uuid4()
-    for first in range(0, units, BATCH_UNITS_MAX):
+    for first in range(0, units, batch_units):
         batch_id = uuid4()
-        count = min(BATCH_UNITS_MAX, units - first)
+        count = min(batch_units, units - first)
         await _mint(connection, brand_id, product_id, batch_id, count)
     await connection.execute("vacuum analyze")
     row = await connection.fetchrow(

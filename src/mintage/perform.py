@@ -8,7 +8,7 @@ the caller is (`api.auth` reads tokens), and any rule of the domain.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -93,6 +93,61 @@ async def perform(
         raise unavailable() from error
 
 
+async def perform_reads(
+    platform: Platform,
+    caller: Caller,
+    asked: Sequence[tuple[Rpc, Mapping[str, object]]],
+    request_id: str,
+) -> list[Answer | MintageError]:
+    """Answer several read-only RPCs of one brand in their order, in one transaction.
+
+    The caller's role is read once and each RPC's action is checked against it. What `perform` would raise
+    for one of them (400, 403, 404) stands in its place; what concerns all (the database is away) is raised.
+    """
+    brand_ids = {parse_brand_id(raw) for _, raw in asked}
+    if len(brand_ids) != 1 or not all(_is_read_of_brand(rpc) for rpc, _ in asked):
+        raise ValueError("reads of one brand are performed together, nothing else")
+    if caller.kind == "anonymous":
+        raise MintageError(NOT_AUTHENTICATED)
+    brand_id = brand_ids.pop()
+    try:
+        if caller.counted_as:
+            for _ in asked:
+                await platform.rates.count(
+                    platform.database, platform.limits, caller.counted_as, brand_id
+                )
+        return await _reads_in_one_transaction(platform, caller, asked, brand_id, request_id)
+    except AWAY_ERRORS as error:
+        raise unavailable() from error
+
+
+def _is_read_of_brand(rpc: Rpc) -> bool:
+    return rpc.is_read_only and rpc.audience == "brand" and not rpc.opens_transactions
+
+
+async def _reads_in_one_transaction(
+    platform: Platform,
+    caller: Caller,
+    asked: Sequence[tuple[Rpc, Mapping[str, object]]],
+    brand_id: UUID,
+    request_id: str,
+) -> list[Answer | MintageError]:
+    answers: list[Answer | MintageError] = []
+    async with platform.database.transaction(
+        caller.identity(brand_id), read_only=True
+    ) as connection:
+        call = await _call_of(connection, platform, caller, brand_id, request_id)
+        for rpc, raw in asked:
+            try:
+                _require_action(call, rpc)
+                answers.append(await rpc.function(call, await _parsed(rpc, raw)))
+            except Refused as refusal:
+                answers.append(refusal.answer)
+            except MintageError as error:
+                answers.append(error)
+    return answers
+
+
 async def _in_one_transaction(
     platform: Platform,
     caller: Caller,
@@ -107,7 +162,8 @@ async def _in_one_transaction(
             async with platform.database.transaction(
                 caller.identity(brand_id), read_only=rpc.is_read_only
             ) as connection:
-                call = await _authorize(connection, platform, caller, rpc, brand_id, request_id)
+                call = await _call_of(connection, platform, caller, brand_id, request_id)
+                _require_action(call, rpc)
                 arguments = arguments or await _parsed(rpc, raw)
                 answer: Answer = await rpc.function(call, arguments)
                 return answer
@@ -116,15 +172,14 @@ async def _in_one_transaction(
     raise MintageError(INTERNAL)
 
 
-async def _authorize(
+async def _call_of(
     connection: Connection,
     platform: Platform,
     caller: Caller,
-    rpc: Rpc,
     brand_id: UUID | None,
     request_id: str,
 ) -> Call:
-    """The call, if the caller may; an unknown brand and another's brand are refused alike."""
+    """The call, with the role or the scopes that the caller has now; 403 for one that is not known."""
     role: Role | None = None
     if caller.kind in {"service", "system"}:
         row = await connection.fetchrow(_OF_SERVICE, brand_id)
@@ -141,13 +196,15 @@ async def _authorize(
     if row is None:
         raise MintageError(FORBIDDEN)
     now = platform.pinned_now or row["now"]
-    call = Call(
+    return Call(
         connection, caller, brand_id, role, now, platform.limits, request_id, platform.countries
     )
-    is_allowed = call.may(rpc.action) if rpc.audience == "brand" else True
-    if not is_allowed:
+
+
+def _require_action(call: Call, rpc: Rpc) -> None:
+    """403 unless the caller may; an unknown brand and another's brand are refused alike."""
+    if rpc.audience == "brand" and not call.may(rpc.action):
         raise MintageError(FORBIDDEN)
-    return call
 
 
 async def _parsed(rpc: Rpc, raw: Mapping[str, object]) -> Arguments:

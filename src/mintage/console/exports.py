@@ -19,11 +19,9 @@ from mintage.console.visit import Visit
 from mintage.errors import INVALID_INPUT, ROUTE_NOT_FOUND, SUBJECT_NOT_FOUND, MintageError
 from mintage.operations import downloads
 from mintage.operations import exports as operations_exports
-from mintage.operations.call import Caller
 from mintage.operations.downloads import files_of
 from mintage.packs.formats import FORMATS
 from mintage.packs.print_profiles import PROFILES
-from mintage.perform import perform
 from mintage.permits import DownloadPermit, sign_permit
 from mintage.rpcs import Rpc
 from mintage.rules.lifecycle import PACK_STATUSES
@@ -92,10 +90,8 @@ async def group(visit: Visit) -> Response:
 
 async def of_pack(visit: Visit) -> Response:
     """`GET …/exports/of-pack/<id>`: leads to the export that a pack is of."""
-    raw = {"_brand_id": str(visit.here.id), "_pack_id": visit.request.path_params["id"]}
-    caller = Caller("user", visit.session.user_id)
     try:
-        answer = await perform(visit.door.platform, caller, _FIND_EXPORT, raw, visit.request_id)
+        answer = await visit.ask_own(_FIND_EXPORT, pack_id=visit.request.path_params["id"])
     except MintageError as error:
         if error.kind not in {INVALID_INPUT, SUBJECT_NOT_FOUND}:
             raise
@@ -115,9 +111,7 @@ async def group_progress(visit: Visit) -> Response:
 async def download(visit: Visit) -> Response:
     """`GET …/download/<path>`: leads to a signed address of the file, good for a minute."""
     path = visit.request.path_params["path"]
-    raw = {"_brand_id": str(visit.here.id), "_paths": [path]}
-    caller = Caller("user", visit.session.user_id)
-    answer = await perform(visit.door.platform, caller, _FIND, raw, visit.request_id)
+    answer = await visit.ask_own(_FIND, paths=[path])
     file = files_of(answer).get(path)
     if file is None:
         raise MintageError(ROUTE_NOT_FOUND, message=text("export.no_file"))

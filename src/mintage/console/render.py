@@ -148,6 +148,7 @@ def _environment() -> Environment:
         loader=PackageLoader("mintage.console", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
+        auto_reload=False,  # Files of a package do not change; asking the disk costs each page.
         trim_blocks=True,
         lstrip_blocks=True,
     )

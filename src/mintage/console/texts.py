@@ -30,7 +30,10 @@ def text(key: str, /, **values: object) -> str:
     found = texts()
     if values.get("count") == 1 and f"{key}_one" in found:
         key = f"{key}_one"
-    return found[key].format_map({name: _shown(value) for name, value in values.items()})
+    sentence = found[key]
+    if "{" not in sentence:
+        return sentence
+    return sentence.format_map({name: _shown(value) for name, value in values.items()})
 
 
 def has_text(key: str) -> bool:

@@ -15,10 +15,8 @@ from mintage.console.texts import text
 from mintage.console.visit import Visit
 from mintage.errors import INVALID_INPUT, ROUTE_NOT_FOUND, SUBJECT_NOT_FOUND, MintageError
 from mintage.operations import mint_units
-from mintage.operations.call import Caller
 from mintage.packs.symbol_svg import symbol_svg
 from mintage.packs.symbols import qr_symbol
-from mintage.perform import perform
 from mintage.rpcs import Rpc
 from mintage.rules.lifecycle import UNIT_STATUSES
 
@@ -89,10 +87,8 @@ async def _unit_page(visit: Visit, *, problem: str | None = None, status: int = 
 
 
 async def _unit(visit: Visit, unit_id: UUID) -> dict[str, Any]:
-    raw = {"_brand_id": str(visit.here.id), "_unit_id": str(unit_id)}
-    caller = Caller("user", visit.session.user_id)
     try:
-        answer = await perform(visit.door.platform, caller, _FIND, raw, visit.request_id)
+        answer = await visit.ask_own(_FIND, unit_id=unit_id)
     except MintageError as error:
         if error.kind is SUBJECT_NOT_FOUND:
             raise MintageError(ROUTE_NOT_FOUND, message=text("unit.not_found")) from None

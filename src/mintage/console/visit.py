@@ -14,19 +14,25 @@ from uuid import UUID
 
 from mintage.console.cookies import COOKIE, Cookies
 from mintage.console.door import ConsoleDoor
-from mintage.db.queries import query
+from mintage.console.reads_together import ReadsTogether
 from mintage.errors import FORBIDDEN, MintageError
-from mintage.operations import accounts
-from mintage.operations.call import ANONYMOUS, Call, Caller
+from mintage.operations import visitors
+from mintage.operations.call import Caller
 from mintage.perform import perform
-from mintage.rpcs import RPCS
+from mintage.rpcs import RPCS, Rpc
 from mintage.rules.roles import Action, BrandRole, role_may
 from mintage.tokens import Session, TokenRefused
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-_NOW: Final = query("access", "now")
+_FIND_VISITOR: Final = Rpc(
+    visitors.find_visitor,
+    visitors.FindVisitor,
+    "mint:read",
+    is_read_only=True,
+    audience="caller",
+)
 _BRANDS_A_PAGE: Final = 200
 _BRAND_PAGES_MAX: Final = 50
 
@@ -58,6 +64,7 @@ class Visit:
     session: Session
     email: str
     brands: tuple[Brand, ...]
+    reads: ReadsTogether
     brand: Brand | None = None
 
     @property
@@ -81,15 +88,24 @@ class Visit:
 
         Raises `MintageError` as every door does. `ok` may be false.
         """
-        raw: dict[str, object] = {
-            f"_{name}": _wire(value) for name, value in arguments.items() if value is not None
-        }
-        rpc = RPCS[rpc_name]
-        if rpc.audience == "brand":
-            raw["_brand_id"] = str(self.here.id)
+        return await self.ask_own(RPCS[rpc_name], **arguments)
+
+    async def ask_own(self, rpc: Rpc, /, **arguments: object) -> dict[str, Any]:
+        """As `ask`, a row of the console's own: it is in no public table, and authorized alike."""
+        raw = self._raw(rpc, arguments)
+        if rpc.is_read_only and rpc.audience == "brand" and not rpc.opens_transactions:
+            return await self.reads.read(rpc, raw)
         caller = Caller("user", self.session.user_id)
         answer = await perform(self.door.platform, caller, rpc, raw, self.request_id)
         return cast("dict[str, Any]", dict(answer))
+
+    def _raw(self, rpc: Rpc, arguments: Mapping[str, object]) -> dict[str, object]:
+        raw: dict[str, object] = {
+            f"_{name}": _wire(value) for name, value in arguments.items() if value is not None
+        }
+        if rpc.audience == "brand":
+            raw["_brand_id"] = str(self.here.id)
+        return raw
 
     def in_brand(self, slug: str) -> Visit:
         """The visit on a page of the brand. 403 for a brand of others, as for one there is not."""
@@ -113,31 +129,27 @@ async def visit_of(door: ConsoleDoor, request: Request) -> Visit | None:
         session = Cookies(door.secrets, door.is_https).read_session(token)
     except TokenRefused:
         return None
-    platform = door.platform
-    async with platform.database.transaction(
-        ANONYMOUS.identity(None), read_only=True
-    ) as connection:
-        now: datetime = platform.pinned_now or await connection.fetchval(_NOW)
-        call = Call(connection, ANONYMOUS, None, None, now, platform.limits, "")
-        found = await accounts.account_of_session(call, session.session_id, session.user_id)
-    if found is None:
+    asked = {"_session_id": str(session.session_id), "_brands_max": _BRANDS_A_PAGE}
+    caller = Caller("user", session.user_id)
+    found = await perform(door.platform, caller, _FIND_VISITOR, asked, request.state.request_id)
+    if found["email"] is None:
         return None
-    visit = Visit(door, request, session, found[0].email, ())
-    return replace(visit, brands=await _brands_of(visit))
+    reads = ReadsTogether(door.platform, caller, request.state.request_id)
+    visit = Visit(door, request, session, str(found["email"]), (), reads)
+    return replace(visit, brands=await _brands_of(visit, dict(found)))
 
 
-async def _brands_of(visit: Visit) -> tuple[Brand, ...]:
+async def _brands_of(visit: Visit, page: dict[str, Any]) -> tuple[Brand, ...]:
+    """The visitor's brands by name, of which `page` is the first page."""
     brands: list[Brand] = []
-    cursor: str | None = None
     for _ in range(_BRAND_PAGES_MAX):
-        answer = await visit.ask("list_my_brands", limit=_BRANDS_A_PAGE, cursor=cursor)
         brands += [
             Brand(UUID(str(each["id"])), each["slug"], each["name"], each["role"])
-            for each in answer["brands"]
+            for each in page["brands"]
         ]
-        cursor = answer["next_cursor"]
-        if cursor is None:
+        if page["next_cursor"] is None:
             break
+        page = await visit.ask("list_my_brands", limit=_BRANDS_A_PAGE, cursor=page["next_cursor"])
     return tuple(sorted(brands, key=lambda brand: (brand.name.casefold(), brand.slug)))
 
 
