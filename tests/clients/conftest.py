@@ -41,13 +41,6 @@ def away(mintage: Served) -> Iterator[None]:
 
 
 @pytest.fixture
-def editor_waits(mintage: Served) -> Iterator[None]:
-    """The editor has used up the calls of a minute."""
-    with mintage.used_up("editor"):
-        yield
-
-
-@pytest.fixture
 def js(mintage: Served, node: Node) -> Chain:
     """A supabase-js with the anon key: nobody yet."""
     return node.client(mintage.anon_key)

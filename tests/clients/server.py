@@ -32,7 +32,6 @@ from tests.support.world import GTIN_TABLE
 
 UNITS = 25
 WAIT_LIMIT_S = 60
-USE_UP_CALLS = "update rate_limit set paid_back_at = clock_timestamp() + interval '90 seconds'"
 ROLES = ("owner", "admin", "editor", "viewer")
 
 
@@ -110,21 +109,6 @@ class Served:
         """Until a call of `rpc` has failed and is logged; `since` is what `away` gave."""
         line = f"/rest/v1/rpc/{rpc}"
         _wait_for(lambda: line in self.log.read_bytes()[since:].decode("utf-8"))
-
-    @contextmanager
-    def used_up(self, person: str) -> Iterator[None]:
-        """`person` has made all the calls of a minute in the brand. The others' count is as it was."""
-        headers = {"Authorization": f"Bearer {self.token(person, lifetime_s=3600)}"}
-        call = f"{self.url}/rest/v1/rpc/list_products?_brand_id={self.brand_id}&_limit=1"
-        with httpx2.Client(headers=headers) as client:
-            client.get(call)
-            # What the process was given of the minute's calls, it still has; the rest is taken away.
-            asyncio.run(_execute(self.relay.dsn, USE_UP_CALLS))
-            _wait_for(lambda: client.get(call).status_code == 429, pause_s=0)
-        try:
-            yield
-        finally:
-            asyncio.run(_execute(self.relay.dsn, "delete from rate_limit"))
 
     def submission(self, **changes: object) -> dict[str, Any]:
         """Arguments of a mint request, named as mint-api-v1 does."""

@@ -22,9 +22,3 @@ UNAVAILABLE = {
 }
 OBJECT_MISSING = (404, "404", "Object not found")
 """Status, statusCode and message of a storage error."""
-RATE_LIMITED = {
-    "code": "54001",
-    "message": "Too many requests: wait and try again",
-    "details": None,
-    "hint": "at most 600 calls a minute are taken of one caller in one brand",
-}

@@ -10,7 +10,7 @@ import pytest
 
 from tests.clients.javascript import Answer, Chain, Node
 from tests.clients.server import UNITS, Served
-from tests.clients.shown import FORBIDDEN, NOT_AUTHENTICATED, RATE_LIMITED, UNAVAILABLE
+from tests.clients.shown import FORBIDDEN, NOT_AUTHENTICATED, UNAVAILABLE
 
 pytestmark = pytest.mark.usefixtures("supabase_js")
 
@@ -186,22 +186,6 @@ def test_a_table_is_not_there_and_the_hint_says_what_is(js_owner: Chain) -> None
     answer = js_owner.from_("mint_unit").select("*").answer()
     assert (answer.shown["status"], answer.error["code"]) == (404, "PGRST125")
     assert "/rest/v1/rpc" in answer.error["hint"]
-
-
-def test_who_calls_too_often_is_told_to_wait(
-    mintage: Served, node: Node, editor_waits: None
-) -> None:
-    client = node.client(mintage.anon_key, token=mintage.token("editor", lifetime_s=3600))
-    for options in READING:
-        answer = client.rpc("list_products", {"_brand_id": mintage.brand_id}, options).answer()
-        assert (answer.shown["status"], _error(answer)) == (429, RATE_LIMITED)
-    shown = client.functions.invoke("mint-api-v1", {"body": mintage.submission()}).answer().error
-    assert shown["context"]["status"] == 429
-    assert shown["context"]["json"]["error"]["code"] == "RATE_LIMITED"
-    assert int(shown["context"]["headers"]["retry-after"]) > 0
-    bucket = client.storage.from_("payload-packs")
-    refused = bucket.createSignedUrl(mintage.pack["storage_path"], 60).answer().error
-    assert (refused["status"], refused["statusCode"]) == (429, "429")
 
 
 def test_without_the_database_a_call_says_so(

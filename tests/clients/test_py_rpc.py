@@ -9,12 +9,10 @@ from uuid import uuid4
 
 import pytest
 from postgrest.exceptions import APIError
-from storage3.exceptions import StorageApiError
-from supabase_functions.errors import FunctionsHttpError
 
 from tests.clients.python import OWN_WARNINGS, Client, PythonClients, failure, settled, sign_in
 from tests.clients.server import UNITS, Served
-from tests.clients.shown import FORBIDDEN, NOT_AUTHENTICATED, RATE_LIMITED, UNAVAILABLE
+from tests.clients.shown import FORBIDDEN, NOT_AUTHENTICATED, UNAVAILABLE
 
 pytestmark = pytest.mark.filterwarnings(OWN_WARNINGS)
 
@@ -182,25 +180,6 @@ async def test_what_is_not_there_or_not_readable_is_told(py_owner: Client, minta
     error = await failure(table.execute, APIError)
     assert error.code == "PGRST125"
     assert "/rest/v1/rpc" in str(error.hint)
-
-
-async def test_who_calls_too_often_is_told_to_wait(
-    clients: PythonClients, mintage: Served, editor_waits: None
-) -> None:
-    token = mintage.token("editor", lifetime_s=3600)
-    client = await clients.make(mintage.anon_key, token=token)
-    for options in READING:
-        asked = {"_brand_id": mintage.brand_id}
-        assert _told(await _error(client, "list_products", asked, **options)) == RATE_LIMITED
-    invoked = {"body": mintage.submission()}
-    refusal = await failure(
-        lambda: client.functions.invoke("mint-api-v1", invoked), FunctionsHttpError
-    )
-    assert (refusal.status, refusal.message["code"]) == (429, "RATE_LIMITED")
-    bucket = client.storage.from_("payload-packs")
-    path = mintage.pack["storage_path"]
-    error = await failure(lambda: bucket.create_signed_url(path, 60), StorageApiError)
-    assert (error.status, error.code) == ("429", "SlowDown")
 
 
 async def test_without_the_database_a_call_says_so(
