@@ -93,12 +93,13 @@ async def test_a_million_serials_are_minted_and_packed_each_once(
     requested = await world.rpc("request_payload_packs", mint_batch_id=submitted["mint_batch_id"])
     assert requested["pack_count"] == PACKS
     store = open_pack_store(None, tmp_path)
-    for _ in range(PACKS):
+    for _ in range(PACKS + 1):
         outcome = await process_payload_pack(transactions(world), store)
         assert outcome.result == "completed"
     page = await world.rpc("list_payload_packs", limit=200)
-    packs = sorted(page["packs"], key=lambda pack: pack["pack_index"])
+    *packs, manifest = sorted(page["packs"], key=lambda pack: pack["pack_index"])
     assert [pack["pack_index"] for pack in packs] == list(range(1, PACKS + 1))
+    assert manifest["format"] == "group_manifest"
     batch = await batch_of(world, submitted)
     assert batch["status"] == "exported"
 

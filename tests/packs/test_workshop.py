@@ -7,12 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mintage.operations.pack_execution import process_payload_pack
+from mintage.operations.pack_sweep import sweep_drafts
 from mintage.packs.columns import UnitColumns
 from mintage.packs.context import PackUnreadable
 from mintage.packs.formats import FORMATS
@@ -182,3 +184,19 @@ async def test_a_pack_that_does_not_read_back_is_not_closed(
     assert [outcome.result for outcome in outcomes] == ["retried", "retried", "failed"]
     assert {outcome.error for outcome in outcomes} == {"INTEGRITY_CHECK_FAILED"}
     assert desk.files() == set()
+
+
+def test_drafts_that_killed_workers_left_are_swept_after_a_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    old, new, strange = (
+        tmp_path / name for name in ("mintage-pack-a", "mintage-pack-b", "others-pack")
+    )
+    for folder in (old, new, strange):
+        folder.mkdir()
+        (folder / "pack").write_bytes(b"draft")
+    for folder in (old, strange):
+        os.utime(folder, (0, 0))
+    assert sweep_drafts() == 1
+    assert {each.name for each in tmp_path.iterdir()} == {new.name, strange.name}

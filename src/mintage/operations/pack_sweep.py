@@ -2,18 +2,25 @@
 
 Safe at any time and any number of times: a file is kept if a completed pack states it, or if a lease
 is open whose epoch is in its path; no other file can ever be stated. A file that is half written is kept for
-a day after its last byte. Paths that this platform does not write, and folders of brands that this database
-does not know, are left alone.
+a day after its last byte, and so is a draft in this machine's temporary folder. Paths that this platform
+does not write, and folders of brands that this database does not know, are left alone.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import stat
+import tempfile
+import time
+from pathlib import Path
 from typing import Final
 from uuid import UUID
 
 from mintage.db.queries import query
 from mintage.operations.call import Transactions
+from mintage.operations.pack_files import DRAFTS_PREFIX
 from mintage.storage import PackStore
 from mintage.telemetry import logger
 
@@ -42,6 +49,24 @@ async def sweep_orphans(transactions: Transactions, store: PackStore) -> int:
         removed += await store.remove_unfinished(str(brand_id), UNFINISHED_KEPT_S)
     if removed:
         _log.info("files of no pack were removed", count=removed)
+    return removed
+
+
+def sweep_drafts(age_s: float = UNFINISHED_KEPT_S) -> int:
+    """Remove the drafts of packs that killed workers left on this machine; how many there were.
+
+    Only those of this user's that nobody has touched for `age_s` seconds.
+    """
+    removed = 0
+    for folder in Path(tempfile.gettempdir()).glob(f"{DRAFTS_PREFIX}*"):
+        try:
+            facts = folder.lstat()
+        except FileNotFoundError:
+            continue
+        is_ours = stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid()
+        if is_ours and time.time() - facts.st_mtime > age_s:
+            shutil.rmtree(folder, ignore_errors=True)
+            removed += 1
     return removed
 
 

@@ -5,6 +5,7 @@ Not here: minting and packing, which are queued work (`loop`).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Final
@@ -13,7 +14,7 @@ from mintage.db.queries import query
 from mintage.operations.call import Transactions
 from mintage.operations.daily_checks import check_what_is_due
 from mintage.operations.mint_preflight import remove_old_preflights
-from mintage.operations.pack_sweep import sweep_orphans
+from mintage.operations.pack_sweep import sweep_drafts, sweep_orphans
 from mintage.operations.rate_limits import remove_old_rate_limits
 from mintage.operations.scan_recording import remove_old_scan_receipts, remove_old_scans
 from mintage.operations.tallies import fold_tallies
@@ -46,6 +47,7 @@ def duties_of(store: PackStore) -> tuple[Duty, ...]:
 
     async def sweep(transactions: Transactions) -> None:
         await sweep_orphans(transactions, store)
+        await asyncio.to_thread(sweep_drafts)
 
     return (
         Duty("fold tallies", 2.0, fold_tallies),
