@@ -50,6 +50,7 @@ bench: setup
 	$(BIN)/python -m bench.mint
 	$(BIN)/python -m bench.submit
 	$(BIN)/python -m bench.packs
+	$(BIN)/python -m bench.resolve
 	$(BIN)/python -m bench.labels
 
 # Dependencies: hashes for every file, no index address. Needs `uv` in the environment.
