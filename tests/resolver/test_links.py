@@ -219,3 +219,25 @@ async def test_the_linksets_of_a_hundred_products_validate(desk: Desk) -> None:
             linkset = json.loads(answer.content)
             jsonschema.validate(linkset, LINKSET_SCHEMA)
             assert len(linkset["linkset"][0][f"{VOC}defaultLink"]) == 1
+
+
+async def test_a_link_of_a_context_answers_who_asks_for_it(desk: Desk) -> None:
+    product_id = await desk.world.product(gtin=GTIN_TABLE)
+    for context in (None, "DE"):
+        await desk.world.rpc(
+            "set_product_link",
+            product_id=product_id,
+            link_type="gs1:serviceInfo",
+            href=f"https://brand.example/returns/{context}",
+            title="Returns",
+            context=context,
+        )
+    asked = f"/01/{GTIN14}?linkType=gs1:serviceInfo"
+    async with desk.phone() as phone:
+        german = await phone.get(f"{asked}&context=de")
+        plain = await phone.get(asked)
+        linkset = (await phone.get(f"/01/{GTIN14}?linkType=all")).json()["linkset"]
+    assert german.headers["location"] == "https://brand.example/returns/DE?context=de"
+    assert plain.headers["location"] == "https://brand.example/returns/None"
+    links = linkset[0][f"{VOC}serviceInfo"]
+    assert [link.get("context") for link in links] == [None, ["DE"]]
