@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import zxingcpp
 
+from mintage.operations.pack_execution import process_payload_pack
 from mintage.packs.context import PackContext, PackUnreadable
 from mintage.packs.formats import FORMATS
 from mintage.packs.label_options import LabelsPdfOptions
@@ -18,6 +19,7 @@ from mintage.packs.label_sheets import Sheet
 from mintage.packs.labels_pdf import write_labels_pdf
 from mintage.packs.rows import UnitRow
 from mintage.packs.symbols import SymbolKind, element_string, gs1_elements
+from mintage.packs.workshop import Workshop
 from tests.packs.building import GTIN, context
 from tests.packs.desk import Desk
 from tests.packs.label_reading import Drawn
@@ -306,3 +308,25 @@ async def test_packs_of_labels_are_written_and_closed(
     assert len(read) == 30
     if options.get("symbol") is None:
         assert {symbol.text for symbol in read} == urls
+
+
+async def test_labels_are_the_same_from_a_process_of_their_own(desk: Desk) -> None:
+    batch_id = (await desk.world.minted(3))["mint_batch_id"]
+    workshop = Workshop(1, 60)
+    contents = []
+    for place in (workshop, None):
+        await desk.request(batch_id, format="labels_pdf")
+        outcome = await process_payload_pack(desk.transactions, desk.store, workshop=place)
+        assert outcome.result == "completed"
+        (path,) = (
+            pack["storage_path"]
+            for pack in await desk.packs()
+            if str(pack["id"]) == str(outcome.pack_id)
+        )
+        contents.append(desk.folder.joinpath(path).read_bytes())
+    await workshop.close()
+    dates = re.compile(rb"D:\d{14}Z")
+    first, second = (dates.sub(b"", content) for content in contents)
+    # They differ by the moment that each group was asked for, which is all that is not the same.
+    ids = re.compile(rb"\[<[0-9a-f]{32}><[0-9a-f]{32}>\]")
+    assert ids.sub(b"", first) == ids.sub(b"", second)
