@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from uuid import UUID
 
 import pytest
 
@@ -39,6 +40,10 @@ PAGES = (
     "search",
     "search?q=SKU",
 )
+SCAN = """
+insert into scan_event (brand_id, id, scanned_at, unit_id, outcome, traffic_class, severity)
+values ($1, gen_random_uuid(), now(), $2, 'recorded', 'human', $3)
+"""
 ADMINS = frozenset(
     {"mint", "settings", "exports/new", "exports/new?mint_batch_id={batch}&format=rfid"}
 )
@@ -239,3 +244,32 @@ async def test_a_pack_is_downloaded_by_an_address_good_for_a_minute(console: Con
     text = (await browser.get(f"{HOME}exports/{ids['group']}")).text
     assert "/download/" not in text
     assert (await browser.get(f"{HOME}download/{ids['group']}/0001-1.csv")).status_code == 404
+
+
+async def test_scans_like_those_of_a_copy_are_told_on_the_overview_and_on_the_unit(
+    console: Console,
+) -> None:
+    submitted = await console.world.minted(2)
+    units = await console.world.rpc("list_mint_units", mint_batch_id=submitted["mint_batch_id"])
+    suspected, calm = (str(unit["id"]) for unit in units["units"])
+    browser = await console.signed_in("viewer")
+    assert "None in the last 7 days." in (await browser.get(HOME)).text
+    async with console.world.platform.database.pool.acquire() as connection:
+        for severity in ("elevated", "high", "review"):
+            await connection.execute(SCAN, console.world.brand_id, UUID(suspected), severity)
+        await connection.execute(SCAN, console.world.brand_id, UUID(calm), None)
+    overview = (await browser.get(HOME)).text
+    signals = overview[overview.index('class="signals"') :]
+    assert signals.count(f"/units/{suspected}") == 1
+    assert f"/units/{calm}" not in signals
+    assert "very much like those of a copy" in (await browser.get(f"{HOME}units/{suspected}")).text
+    assert "of a copy" not in (await browser.get(f"{HOME}units/{calm}")).text
+
+
+async def test_what_cannot_be_taken_back_asks_once_more(console: Console) -> None:
+    await console.world.rpc("create_api_key", name="ERP", scopes=["mint:read"])
+    browser = await console.signed_in("owner")
+    text = (await browser.get(f"{HOME}settings")).text
+    for action in ("members/remove", "keys/rotate", "keys/revoke"):
+        before = text[: text.index(f'action="{HOME}settings/{action}"')]
+        assert before.rindex("<details") > before.rindex("</td>"), action

@@ -5,6 +5,7 @@ Errors that are nobody's input (403, 429, 503) are not caught here: they are pag
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -33,7 +34,12 @@ async def tried(visit: Visit, rpc_name: str, /, **arguments: object) -> Outcome:
         return Outcome(None, _sentence(error), error.kind.status)
     if answer["ok"]:
         return Outcome(answer)
-    return Outcome(None, " ".join(str(each["message"]) for each in answer["blocking_reasons"]), 409)
+    return Outcome(None, refusal_sentence(answer), 409)
+
+
+def refusal_sentence(answer: Mapping[str, Any]) -> str:
+    """Why the platform refuses, all reasons in a row."""
+    return " ".join(str(each["message"]) for each in answer["blocking_reasons"])
 
 
 def _sentence(error: MintageError) -> str:

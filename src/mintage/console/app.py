@@ -75,6 +75,7 @@ def console_routes(door: ConsoleDoor) -> list[BaseRoute]:
         inside("units/{id}/revoke", write=units.revoke),
         inside("exports", exports.exports),
         inside("exports/new", exports.new_export, exports.request_export),
+        inside("exports/preview", write=exports.preview),
         inside("exports/of-pack/{id}", exports.of_pack),
         inside("exports/{id}", exports.group),
         inside("exports/{id}/progress", exports.group_progress),

@@ -10,9 +10,11 @@ from uuid import UUID
 
 from starlette.responses import RedirectResponse, Response
 
+from mintage.console.acting import tried
+from mintage.console.export_preview import Preview, preview_of, request_of
 from mintage.console.forms import Form
 from mintage.console.lists import listed
-from mintage.console.option_fields import fields_of, options_of, shown
+from mintage.console.option_fields import fields_of, shown
 from mintage.console.render import HEADERS, fragment, go_to, page
 from mintage.console.texts import text
 from mintage.console.visit import Visit
@@ -63,24 +65,21 @@ async def new_export(visit: Visit) -> Response:
 async def request_export(visit: Visit, form: Form) -> Response:
     """`POST …/exports/new`."""
     visit.require("exports:write")
-    pack_format = FORMATS.get(form.get("format"))
-    options = options_of(pack_format.options_model, form) if pack_format is not None else None
-    try:
-        answer = await visit.ask(
-            "request_payload_packs",
-            mint_batch_id=form.optional("mint_batch_id"),
-            format=form.optional("format"),
-            profile=form.optional("profile"),
-            options=options or None,
+    if form.get("step") == "preview":
+        return await _form_page(visit, form, is_posted=True, preview=await preview_of(visit, form))
+    outcome = await tried(visit, "request_payload_packs", **request_of(form))
+    if outcome.answer is None:
+        return await _form_page(
+            visit, form, problem=outcome.problem, status=outcome.status, is_posted=True
         )
-    except MintageError as error:
-        if error.kind not in {INVALID_INPUT, SUBJECT_NOT_FOUND}:
-            raise
-        return await _form_page(visit, form, problem=error.details or error.message, status=400)
-    if not answer["ok"]:
-        sentences = " ".join(str(reason["message"]) for reason in answer["blocking_reasons"])
-        return await _form_page(visit, form, problem=sentences, status=409)
+    answer = outcome.answer
     return go_to(visit.request, visit.here.url(f"exports/{answer['export_group_id']}"))
+
+
+async def preview(visit: Visit, form: Form) -> Response:
+    """`POST …/exports/preview`: one row or label of what the form asks for, for its page."""
+    visit.require("exports:write")
+    return fragment(visit, "parts/preview.html", preview=await preview_of(visit, form))
 
 
 async def group(visit: Visit) -> Response:
@@ -163,7 +162,13 @@ async def _group_facts(visit: Visit) -> dict[str, Any]:
 
 
 async def _form_page(
-    visit: Visit, form: Form, *, problem: str | None = None, status: int = 200
+    visit: Visit,
+    form: Form,
+    *,
+    problem: str | None = None,
+    status: int = 200,
+    is_posted: bool = False,
+    preview: Preview | None = None,
 ) -> Response:
     pack_format = FORMATS.get(form.get("format"), FORMATS[_DEFAULT_FORMAT])
     batches, chosen = await asyncio.gather(
@@ -187,10 +192,11 @@ async def _form_page(
         formats=[name for name in FORMATS if name != "group_manifest"],
         format=pack_format,
         fields=[
-            (field, shown(field, form, is_posted=status != 200))
+            (field, shown(field, form, is_posted=is_posted))
             for field in fields_of(pack_format.options_model)
         ],
         profiles=PROFILES.values(),
+        preview=preview,
     )
 
 

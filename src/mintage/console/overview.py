@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -15,6 +16,8 @@ from mintage.console.visit import Visit
 DAYS: Final = 30
 RUNNING_MAX: Final = 10
 EVENTS_MAX: Final = 8
+SIGNAL_DAYS: Final = 7
+SIGNALS_MAX: Final = 6
 _CHART_WIDTH: Final = 600
 _CHART_HEIGHT: Final = 120
 
@@ -33,10 +36,11 @@ class Bar:
 
 async def overview(visit: Visit) -> Response:
     """`GET /console/b/<slug>/`."""
-    kpis, activity, events, running = await asyncio.gather(
+    kpis, activity, events, signals, running = await asyncio.gather(
         visit.ask("get_mint_kpis"),
         visit.ask("get_scan_activity", days=DAYS),
         visit.ask("list_mint_events", limit=EVENTS_MAX),
+        _signals(visit),
         _running(visit),
     )
     days = activity["days"]
@@ -50,6 +54,8 @@ async def overview(visit: Visit) -> Response:
         chart_width=_CHART_WIDTH,
         chart_height=_CHART_HEIGHT,
         events=events["events"],
+        signals=signals,
+        signal_days=SIGNAL_DAYS,
         running=running,
     )
 
@@ -57,6 +63,24 @@ async def overview(visit: Visit) -> Response:
 async def running(visit: Visit) -> Response:
     """`GET …/running`: the batches that are being minted, again and again."""
     return fragment(visit, "parts/running.html", running=await _running(visit))
+
+
+async def _signals(visit: Visit) -> list[dict[str, Any]]:
+    """Units whose scans look like those of a copy, the latest first, each once with its worst."""
+    since = datetime.now(UTC) - timedelta(days=SIGNAL_DAYS)
+    answers = await asyncio.gather(
+        *(
+            visit.ask(
+                "list_scan_events", severity=severity, limit=SIGNALS_MAX * 4, **{"from": since}
+            )
+            for severity in ("high", "elevated")
+        )
+    )
+    by_unit: dict[object, dict[str, Any]] = {}
+    for scan in (scan for answer in answers for scan in answer["scan_events"]):
+        by_unit.setdefault(scan["unit_id"], scan)
+    latest = sorted(by_unit.values(), key=lambda scan: scan["scanned_at"], reverse=True)
+    return latest[:SIGNALS_MAX]
 
 
 async def _running(visit: Visit) -> list[dict[str, Any]]:

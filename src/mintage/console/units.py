@@ -24,6 +24,7 @@ _FIND: Final = Rpc(
     mint_units.find_mint_unit, mint_units.FindMintUnit, "mint:read", is_read_only=True
 )
 _SCANS_MAX: Final = 50
+_SUSPICIOUS: Final = ("high", "elevated")
 _MODULE_MM: Final = 1.0
 _QUIET_ZONE_MODULES: Final = 4
 
@@ -74,6 +75,7 @@ async def _unit_page(visit: Visit, *, problem: str | None = None, status: int = 
     found, scans = await asyncio.gather(
         _unit(visit, unit_id), visit.ask("list_scan_events", unit_id=unit_id, limit=_SCANS_MAX)
     )
+    severities = {scan["severity"] for scan in scans["scan_events"]}
     return page(
         visit,
         "unit.html",
@@ -82,6 +84,7 @@ async def _unit_page(visit: Visit, *, problem: str | None = None, status: int = 
         unit=found,
         scans=scans["scan_events"],
         more_scans=scans["has_more"],
+        suspicion=next((each for each in _SUSPICIOUS if each in severities), None),
         problem=problem,
     )
 

@@ -59,7 +59,7 @@ async def request_payload_packs(call: Call, arguments: RequestPayloadPacks) -> A
     batch = await call.connection.fetchrow(_BATCH, call.brand_id, arguments.mint_batch_id)
     if batch is None:
         raise not_found("mint batch")
-    _require_exportable(batch["status"])
+    require_exportable(batch["status"])
     if reasons := await reasons_against(call, batch, choice):
         raise _refusal(reasons)
     profile = await settle_profile(call, choice)
@@ -145,7 +145,8 @@ def slices_of(quantity: int, pack_units: int) -> list[Slice]:
     ]
 
 
-def _require_exportable(status: str) -> None:
+def require_exportable(status: str) -> None:
+    """Raises `Refused` with `BATCH_VOIDED` or `BATCH_NOT_MINTED` for a batch that can have no packs."""
     if status == "voided":
         message = "The mint batch was voided: it has no packs any more."
         raise _refusal([BlockingReason("BATCH_VOIDED", message)])

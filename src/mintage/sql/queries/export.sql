@@ -13,6 +13,31 @@ where brand_id = $1
   and id = $2
 for share
 
+-- name: preview_batch
+select
+  batch.id,
+  batch.status,
+  batch.unit_id_low,
+  batch.requested_quantity,
+  batch.gtin14,
+  batch.serial_prefix,
+  batch.identity_mode,
+  batch.activation_mode,
+  batch.product_id,
+  product.sku as product_sku,
+  product.name as product_name,
+  product_batch.batch_number as product_batch_number,
+  brand.name as brand_name,
+  brand.gcp_length,
+  brand.biz_location,
+  brand.read_point
+from mint_batch as batch
+join product on product.brand_id = batch.brand_id and product.id = batch.product_id
+join brand on brand.id = batch.brand_id
+left join product_batch on product_batch.brand_id = batch.brand_id and product_batch.id = batch.product_batch_id
+where batch.brand_id = $1
+  and batch.id = $2
+
 -- name: brand
 select gcp_length, print_profile
 from brand
