@@ -143,7 +143,11 @@ async def run(folder: Path, millions: list[int], pairs: int) -> None:
         for size in millions:
             await large.grow_to(size * MILLION)
             figures = await compare(small, large, pairs)
-            print(f"mint_growth: {size} against 1 million units ({await large.sizes()}): {figures}")
+            here, there = await small.units() / MILLION, await large.units() / MILLION
+            print(
+                f"mint_growth: {there:.1f} against {here:.1f} million units "
+                f"({await large.sizes()}): {figures}"
+            )
 
 
 def main() -> None:
