@@ -85,7 +85,7 @@ def test_a_batch_is_exported_in_a_format_with_its_options(demo_dir: Path) -> Non
     written = run(*asked, "nfc", "--option", "chip=ntag215", **data)
     assert written.returncode == 0, written.stderr
     paths = written.stdout.split()
-    assert len(paths) == 3
+    assert [path.rpartition(".")[2] for path in paths] == ["csv", "csv", "csv", "json"]
     lines = (demo_dir / "payload-packs" / paths[0]).read_text("utf-8").splitlines()
     assert (len(lines), lines[0].split(",")[2]) == (10_001, '"ndef_hex"')
     refused = run(*asked, "rfid", "--option", "scheme=sgtin-96", **data)
