@@ -40,7 +40,11 @@ LISTS: dict[str, tuple[str, Values]] = {
     "mint_batch.list_by_status": ("mint_batch_status", lambda f: (*_newest(f), "exported")),
     "mint_batch.list_by_product": (
         "mint_batch_product",
-        lambda f: (*_newest(f), f.batch["product_id"], None),
+        lambda f: (*_newest(f), f.batch["product_id"]),
+    ),
+    "mint_batch.list_by_product_and_status": (
+        "mint_batch_product_status",
+        lambda f: (*_newest(f), f.batch["product_id"], "exported"),
     ),
     "mint_event.list_newest": ("mint_event_newest", _newest),
     "mint_event.list_by_batch": (

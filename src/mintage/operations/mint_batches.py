@@ -19,6 +19,7 @@ from mintage.operations.listing import BEGINNING, page_answer, start_position
 _NEWEST: Final = query("mint_batch", "list_newest")
 _BY_STATUS: Final = query("mint_batch", "list_by_status")
 _BY_PRODUCT: Final = query("mint_batch", "list_by_product")
+_BY_PRODUCT_AND_STATUS: Final = query("mint_batch", "list_by_product_and_status")
 _GET: Final = query("mint_batch", "get")
 _LOTS: Final = query("mint_batch", "lots")
 _COLUMNS: Final = (
@@ -59,10 +60,12 @@ async def list_mint_batches(call: Call, arguments: ListMintBatches) -> Answer:
         start.id,
         arguments.limit + 1,
     )
-    if arguments.product_id is not None:
+    if arguments.product_id is not None and arguments.status is not None:
         rows = await call.connection.fetch(
-            _BY_PRODUCT, *common, arguments.product_id, arguments.status
+            _BY_PRODUCT_AND_STATUS, *common, arguments.product_id, arguments.status
         )
+    elif arguments.product_id is not None:
+        rows = await call.connection.fetch(_BY_PRODUCT, *common, arguments.product_id)
     elif arguments.status is not None:
         rows = await call.connection.fetch(_BY_STATUS, *common, arguments.status)
     else:

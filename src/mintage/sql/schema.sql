@@ -321,6 +321,7 @@ create table mint_batch (
 create index mint_batch_newest on mint_batch (brand_id, created_at desc, id desc);
 create index mint_batch_status on mint_batch (brand_id, status, created_at desc, id desc);
 create index mint_batch_product on mint_batch (brand_id, product_id, created_at desc, id desc);
+create index mint_batch_product_status on mint_batch (brand_id, product_id, status, created_at desc, id desc);
 create index mint_batch_product_batch on mint_batch (brand_id, product_batch_id) where product_batch_id is not null;
 
 create table mint_lot (

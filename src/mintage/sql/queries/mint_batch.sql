@@ -102,7 +102,20 @@ where batch.brand_id = $1
   and batch.created_at >= $2
   and (batch.created_at, batch.id) < ($3, $4)
   and batch.product_id = $6
-  and ($7::text is null or batch.status = $7)
+order by batch.created_at desc, batch.id desc
+limit $5
+
+-- name: list_by_product_and_status
+select
+  batch.*,
+  product.sku as product_sku
+from mint_batch as batch
+left join product on product.brand_id = batch.brand_id and product.id = batch.product_id
+where batch.brand_id = $1
+  and batch.created_at >= $2
+  and (batch.created_at, batch.id) < ($3, $4)
+  and batch.product_id = $6
+  and batch.status = $7
 order by batch.created_at desc, batch.id desc
 limit $5
 
