@@ -229,9 +229,11 @@ async def _replica_of(runtime: Runtime) -> AsyncIterator[Replica | None]:
     )
     replica = Replica(database, primary, lag_s_max=settings.limits.replica_lag_s_max)
     looking = asyncio.create_task(replica.run())
+    runtime.vitals.replica = replica
     try:
         yield replica
     finally:
+        runtime.vitals.replica = None
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)
         await database.close()

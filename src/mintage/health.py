@@ -17,6 +17,7 @@ from starlette.responses import Response
 from mintage.api.json_answer import json_response
 from mintage.db.connection import AWAY_ERRORS, Database
 from mintage.db.migrate import SchemaState, schema_state
+from mintage.db.replica import Replica
 from mintage.operations.call import ANONYMOUS
 
 if TYPE_CHECKING:
@@ -36,9 +37,13 @@ _REASONS: Final = {
 
 @dataclass(slots=True)
 class Vitals:
-    """What is known of a process from inside. `worker` is its task, None where it has none."""
+    """What is known of a process from inside. `worker` is its task, `replica` what its resolver reads from.
+
+    Each is None where the process has none.
+    """
 
     worker: asyncio.Task[None] | None = None
+    replica: Replica | None = None
 
     @property
     def worker_state(self) -> str:
@@ -46,6 +51,13 @@ class Vitals:
         if self.worker is None:
             return "none"
         return "ended" if self.worker.done() else "running"
+
+    @property
+    def replica_state(self) -> str:
+        """none, fresh, or stale: away, behind or no replica of this primary."""
+        if self.replica is None:
+            return "none"
+        return "fresh" if self.replica.is_fresh else "stale"
 
 
 @dataclass(slots=True)
@@ -77,10 +89,11 @@ class Health:
         return json_response(content, 503, headers | {"retry-after": str(RETRY_AFTER_S)})
 
     async def readiness(self) -> Mapping[str, object]:
-        """`{ok, database, schema, worker, reasons}`; `ok` is true without any reason.
+        """`{ok, database, schema, worker, replica, reasons}`; `ok` is true without any reason.
 
         database: reachable or away; schema: its version and whether it is current, null while the
-        database is away; worker: none, running or ended.
+        database is away; worker: none, running or ended; replica: none, fresh or stale. A stale one is no
+        reason: the primary is asked instead.
         """
         schema = await self._schema()
         codes = []
@@ -97,6 +110,7 @@ class Health:
             if schema is None
             else {"version": schema.version, "needed": schema.needed},
             "worker": self.vitals.worker_state,
+            "replica": self.vitals.replica_state,
             "reasons": [{"code": code, "message": _REASONS[code]} for code in codes],
         }
 

@@ -12,6 +12,7 @@ import httpx2
 
 from mintage.app import Front
 from mintage.db.migrate import load_migrations
+from mintage.db.replica import Replica
 from mintage.health import Health, Vitals
 from mintage.settings import Settings
 
@@ -53,6 +54,7 @@ async def test_a_process_that_can_work_is_ready(database: Database) -> None:
             "database": "reachable",
             "schema": {"version": NEEDED, "needed": NEEDED},
             "worker": "none",
+            "replica": "none",
             "reasons": [],
         },
         None,
@@ -104,6 +106,14 @@ async def test_a_worker_that_has_ended_is_not_ready(database: Database) -> None:
     status, content, _ = await _ready(health)
     assert (status, content["worker"]) == (503, "ended")
     assert [reason["code"] for reason in content["reasons"]] == ["WORKER_ENDED"]
+
+
+async def test_a_stale_replica_is_told_and_the_process_is_ready(database: Database) -> None:
+    replica = Replica(database, database, lag_s_max=10)
+    vitals = Vitals(replica=replica)
+    await replica.look()
+    status, content, _ = await _ready(Health(database, vitals))
+    assert (status, content["ok"], content["replica"]) == (200, True, "stale"), "it is the primary"
 
 
 async def test_the_database_is_looked_at_once_a_second_however_many_ask(database: Database) -> None:

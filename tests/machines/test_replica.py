@@ -10,6 +10,7 @@ import pytest
 
 from mintage.db.connection import Database, open_database
 from mintage.db.replica import Replica
+from mintage.health import Vitals
 from tests.machines.processes import Brand, Machines, machines, scan, until
 from tests.machines.servers import Pair, ask, running_pair
 
@@ -67,8 +68,11 @@ async def test_a_replica_is_fresh_for_as_long_as_it_is_known_to_have_what_was_co
     async with running_pair(is_synchronous=False) as pair:
         await _roles(pair)
         async with _looked_at(pair.standby_url, pair.primary_url) as (replica, clock):
+            vitals = Vitals(replica=replica)
             assert not _is_fresh(replica)
+            assert vitals.replica_state == "stale"
             assert await _looks_fresh(replica)
+            assert vitals.replica_state == "fresh"
             await ask(pair.standby_url, "select pg_wal_replay_pause()")
             await ask(pair.primary_url, "create table t ()")
             for clock.now_s in (1, 4, 7, 10):
