@@ -5,12 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import re
+from dataclasses import replace
 from uuid import UUID
 
+import httpx2
 import pytest
 
+from mintage.api.middleware import RequestIds
+from mintage.console.app import build_console
 from mintage.console.render import HEADERS
-from tests.console.conftest import HOME, Console, ids_in
+from mintage.operations.rate_limits import CallRates
+from tests.console.conftest import HOME, ORIGIN, Console, ids_in
 
 PAGES = (
     "",
@@ -273,3 +278,27 @@ async def test_what_cannot_be_taken_back_asks_once_more(console: Console) -> Non
     for action in ("members/remove", "keys/rotate", "keys/revoke"):
         before = text[: text.index(f'action="{HOME}settings/{action}"')]
         assert before.rindex("<details") > before.rindex("</td>"), action
+
+
+async def test_beyond_the_limit_of_calls_a_page_tells_to_wait(console: Console) -> None:
+    platform = console.world.platform
+    limited = replace(
+        platform, limits=replace(platform.limits, calls_a_minute=20), rates=CallRates()
+    )
+    application = RequestIds(build_console(replace(console.door, platform=limited)))
+    signed_in = await console.signed_in("owner")
+    transport = httpx2.ASGITransport(application)
+    async with httpx2.AsyncClient(
+        transport=transport, base_url=ORIGIN, cookies=signed_in.client.cookies
+    ) as client:
+        answers = [await client.get(HOME + "search") for _ in range(21)]
+        assert [answer.status_code for answer in answers] == [200] * 20 + [429]
+        assert answers[-1].headers["retry-after"] == "3"
+        assert "wait and try again" in answers[-1].text
+        posted = await client.post(
+            HOME + "mint", data={"form_token": signed_in.form_token}, headers={"origin": ORIGIN}
+        )
+        assert posted.status_code == 429
+        assert (await client.get("/console/")).status_code != 429, (
+            "no brand has an account of its own"
+        )

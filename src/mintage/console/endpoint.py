@@ -63,6 +63,7 @@ class Page:
         if slug is not None:
             visit = visit.in_brand(slug)
             seen.append(visit)
+        await visit.count()
         if request.method in {"GET", "HEAD"} and self.read is not None:
             return await self.read(visit)
         if request.method == "POST" and self.write is not None:

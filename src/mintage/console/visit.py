@@ -114,6 +114,19 @@ class Visit:
                 return replace(self, brand=brand)
         raise MintageError(FORBIDDEN)
 
+    async def count(self) -> None:
+        """Count the page as one call of the visitor in its brand, beside his calls of the API (SPEC §2).
+
+        What the page asks for is not counted again. Raises `MintageError` 429.
+        """
+        platform = self.door.platform
+        await platform.rates.count(
+            platform.database,
+            platform.limits,
+            f"user {self.session.user_id}",
+            None if self.brand is None else self.brand.id,
+        )
+
     def require(self, action: Action) -> None:
         """403 unless the visitor's role allows `action`; `perform` checks again."""
         if not self.here.may(action):
