@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test test-long test-tools check sweep soak bench lock assets clean
+.PHONY: setup demo test test-long test-tools check sweep soak bench lock assets gallery clean
 
 setup: $(STAMP)
 
@@ -62,6 +62,10 @@ lock:
 assets:
 	npm ci --prefix assets
 	$(BIN)/python assets/copy_assets.py
+
+# Pictures of the console's pages in docs/gallery, from a demo. Needs Chromium.
+gallery: setup
+	$(BIN)/python -m tests.browser.gallery
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

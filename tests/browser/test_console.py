@@ -14,7 +14,7 @@ from playwright.async_api import Browser, Page, expect
 from tests.browser.browser import chromium, found_by_axe, needs_browser
 from tests.browser.console import PAGES, Demo, ids_of, running_demo, signed_in
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="module")]
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         yield found
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser(demo: Demo) -> AsyncIterator[Browser]:
     async with chromium() as found:
         yield found

@@ -15,6 +15,8 @@ from typing import Final
 import mintage
 
 _SUFFIX: Final = ".md"
+_GALLERY: Final = "gallery"
+"""Pictures: they stay in the repository."""
 
 
 @cache
@@ -28,6 +30,7 @@ def docs_sources() -> Mapping[str, str]:
         {
             path.relative_to(folder).with_suffix("").as_posix(): path.read_text("utf-8")
             for path in sorted(folder.rglob(f"*{_SUFFIX}"))
+            if path.parent.name != _GALLERY
         }
     )
 

@@ -197,6 +197,7 @@ async def _form_page(
         ],
         profiles=PROFILES.values(),
         preview=preview,
+        is_posted=is_posted,
     )
 
 

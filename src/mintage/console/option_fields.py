@@ -37,6 +37,11 @@ class OptionField:
         return PREFIX + ".".join(self.path)
 
     @property
+    def part(self) -> str:
+        """The object that the option is a part of; empty for one of the format's own."""
+        return self.path[0] if len(self.path) > 1 else ""
+
+    @property
     def label(self) -> str:
         return " ".join(self.path).replace("_", " ")
 
