@@ -96,7 +96,11 @@ LISTS: dict[str, tuple[str, Values]] = {
     "product.list_newest": ("product_newest", _newest),
     "product.list_by_commercial_status": (
         "product_commercial_status",
-        lambda found: (*_newest(found), "ACTIVE", None),
+        lambda found: (*_newest(found), "ACTIVE"),
+    ),
+    "product.list_by_gates": (
+        "product_gates",
+        lambda found: (*_newest(found), "ACTIVE", "READY"),
     ),
     "product.list_by_mint_readiness_status": (
         "product_mint_readiness_status",
@@ -105,7 +109,11 @@ LISTS: dict[str, tuple[str, Values]] = {
     "product_batch.list_newest": ("product_batch_newest", _newest),
     "product_batch.list_by_product": (
         "product_batch_product",
-        lambda found: (*_newest(found), found.product_id, None),
+        lambda found: (*_newest(found), found.product_id),
+    ),
+    "product_batch.list_by_product_and_status": (
+        "product_batch_product_status",
+        lambda found: (*_newest(found), found.product_id, "READY"),
     ),
     "product_batch.list_by_status": (
         "product_batch_status",

@@ -26,9 +26,11 @@ _GET_PRODUCT: Final = query("product", "get")
 _PRODUCT_IS_KNOWN: Final = query("product", "is_known")
 _PRODUCTS: Final = query("product", "list_newest")
 _PRODUCTS_BY_COMMERCIAL_STATUS: Final = query("product", "list_by_commercial_status")
+_PRODUCTS_BY_GATES: Final = query("product", "list_by_gates")
 _PRODUCTS_BY_READINESS: Final = query("product", "list_by_mint_readiness_status")
 _BATCHES: Final = query("product_batch", "list_newest")
 _BATCHES_BY_PRODUCT: Final = query("product_batch", "list_by_product")
+_BATCHES_BY_PRODUCT_AND_STATUS: Final = query("product_batch", "list_by_product_and_status")
 _BATCHES_BY_STATUS: Final = query("product_batch", "list_by_status")
 
 
@@ -39,10 +41,10 @@ async def list_products(call: Call, arguments: ListProducts) -> Answer:
     key = ListKey("list_products", call.brand_id, filters)
     start = start_position(key, arguments.cursor, None)
     common = (call.brand_id, start.created_at, start.id, arguments.limit + 1)
-    if commercial is not None:
-        rows = await call.connection.fetch(
-            _PRODUCTS_BY_COMMERCIAL_STATUS, *common, commercial, readiness
-        )
+    if commercial is not None and readiness is not None:
+        rows = await call.connection.fetch(_PRODUCTS_BY_GATES, *common, commercial, readiness)
+    elif commercial is not None:
+        rows = await call.connection.fetch(_PRODUCTS_BY_COMMERCIAL_STATUS, *common, commercial)
     elif readiness is not None:
         rows = await call.connection.fetch(_PRODUCTS_BY_READINESS, *common, readiness)
     else:
@@ -78,8 +80,12 @@ async def list_product_batches(call: Call, arguments: ListProductBatches) -> Ans
     key = ListKey("list_product_batches", call.brand_id, {"product": product_id, "status": status})
     start = start_position(key, arguments.cursor, None)
     common = (call.brand_id, start.created_at, start.id, arguments.limit + 1)
-    if product_id is not None:
-        rows = await call.connection.fetch(_BATCHES_BY_PRODUCT, *common, product_id, status)
+    if product_id is not None and status is not None:
+        rows = await call.connection.fetch(
+            _BATCHES_BY_PRODUCT_AND_STATUS, *common, product_id, status
+        )
+    elif product_id is not None:
+        rows = await call.connection.fetch(_BATCHES_BY_PRODUCT, *common, product_id)
     elif status is not None:
         rows = await call.connection.fetch(_BATCHES_BY_STATUS, *common, status)
     else:

@@ -184,6 +184,9 @@ create table product (
 create index product_newest on product (brand_id, created_at desc, id desc);
 create index product_commercial_status on product (brand_id, commercial_status, created_at desc, id desc);
 create index product_mint_readiness_status on product (brand_id, mint_readiness_status, created_at desc, id desc);
+create index product_gates on product (
+  brand_id, commercial_status, mint_readiness_status, created_at desc, id desc
+);
 
 create table product_identifier (
   brand_id         uuid not null,
@@ -248,6 +251,9 @@ create table product_batch (
 );
 create index product_batch_newest on product_batch (brand_id, created_at desc, id desc);
 create index product_batch_product on product_batch (brand_id, product_id, created_at desc, id desc);
+create index product_batch_product_status on product_batch (
+  brand_id, product_id, status, created_at desc, id desc
+);
 create index product_batch_status on product_batch (brand_id, status, created_at desc, id desc);
 
 -- Minting.

@@ -71,7 +71,17 @@ from product
 where brand_id = $1
   and (created_at, id) < ($2, $3)
   and commercial_status = $5
-  and ($6::text is null or mint_readiness_status = $6)
+order by created_at desc, id desc
+limit $4
+
+-- name: list_by_gates
+select
+  id, sku, name, description, image_url, commercial_status, mint_readiness_status, created_at, updated_at
+from product
+where brand_id = $1
+  and (created_at, id) < ($2, $3)
+  and commercial_status = $5
+  and mint_readiness_status = $6
 order by created_at desc, id desc
 limit $4
 

@@ -51,7 +51,18 @@ from product_batch
 where brand_id = $1
   and (created_at, id) < ($2, $3)
   and product_id = $5
-  and ($6::text is null or status = $6)
+order by created_at desc, id desc
+limit $4
+
+-- name: list_by_product_and_status
+select
+  id, product_id, batch_number, status, production_date, quantity, allocated_quantity, is_cumulative,
+  facility_ref, attributes, created_at, updated_at
+from product_batch
+where brand_id = $1
+  and (created_at, id) < ($2, $3)
+  and product_id = $5
+  and status = $6
 order by created_at desc, id desc
 limit $4
 
