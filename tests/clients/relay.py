@@ -60,17 +60,20 @@ class Relay:
             await asyncio.sleep(0.01)
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await self._far_side()
-        self._writers |= {writer, far_writer}
+        writers = {writer}
+        self._writers.add(writer)
         try:
+            far_reader, far_writer = await self._far_side()
+            writers.add(far_writer)
+            self._writers.add(far_writer)
             async with asyncio.TaskGroup() as both:
                 both.create_task(_pass_on(reader, far_writer))
                 both.create_task(_pass_on(far_reader, writer))
         finally:
-            await asyncio.gather(
-                writer.wait_closed(), far_writer.wait_closed(), return_exceptions=True
-            )
-            self._writers -= {writer, far_writer}
+            for each in writers:
+                each.close()
+            await asyncio.gather(*(each.wait_closed() for each in writers), return_exceptions=True)
+            self._writers -= writers
 
     async def _far_side(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         parts = urlsplit(self.dsn)

@@ -196,7 +196,8 @@ async def test_a_late_page_costs_what_the_first_costs(
     plan = await plan_of(
         connection, filled, name, brand_id, BEGINNING, *late, limit, *rest, analyze=True
     )
-    assert plan.rows_read(name.partition(".")[0]) <= PAGE
+    # Of the 100 rows that are left all may be read and sorted; of more, a page is.
+    assert plan.rows_read(name.partition(".")[0]) <= 2 * PAGE
 
 
 @pytest.mark.parametrize("form", UNIT_RANGES)

@@ -269,7 +269,8 @@ async def test_packs_of_a_status_are_read_as_many_as_are_shown(
     values = (scanned.filled.brand_id, END, HIGHEST_ID, PAGE, status)
     plan = await plan_of(connection, scanned.filled, "export.list_of_status", *values, analyze=True)
     _reads_no_table_through(plan)
-    assert plan.rows_read("payload_pack") <= PAGE
+    # A row that was changed is read twice until it is vacuumed.
+    assert plan.rows_read("payload_pack") <= 2 * PAGE
     if status != "failed":
         assert "payload_pack_status" in plan.indexes
 
