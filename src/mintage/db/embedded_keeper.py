@@ -56,7 +56,14 @@ def _become_command(
 ) -> NoReturn:
     """Become the command; a fault is told on `report`, which a successful exec closes."""
     try:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+        # A shell's background job is begun with SIGINT and SIGQUIT ignored, and so is all it begins.
+        for number in (
+            signal.SIGINT,
+            signal.SIGQUIT,
+            signal.SIGTERM,
+            signal.SIGHUP,
+            signal.SIGCHLD,
+        ):
             signal.signal(number, signal.SIG_DFL)
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
