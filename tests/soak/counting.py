@@ -21,6 +21,13 @@ UNITS = (
     "left join mint_unit as unit on unit.brand_id = batch.brand_id and unit.mint_batch_id = batch.id "
     "group by 1, 2, 3, 4"
 )
+# By their range of ids: units have no index of their batch.
+UNITS_OF_A_BATCH = (
+    "select unit.id from mint_batch as batch join mint_unit as unit on unit.brand_id = batch.brand_id "
+    "and unit.id between batch.unit_id_low "
+    "and (left(batch.unit_id_low::text, 19) || 'bfff-ffffffffffff')::uuid "
+    "where batch.id = $1 order by unit.id"
+)
 ENDS = (
     "select mint_job_id, count(*) filter (where event_type = 'mint_job_completed') as completed, "
     "count(*) filter (where event_type = 'mint_job_started') as started from mint_event "
@@ -133,10 +140,6 @@ async def _judge_group(
             found.other.append(f"a file is not what its pack states: {pack['storage_path']}")
         contents.append(content)
     written = columns_of(*contents)["unit_id"]
-    units = await rows(
-        world,
-        "select id from mint_unit where mint_batch_id = $1 order by unit_no",
-        group["mint_batch_id"],
-    )
+    units = await rows(world, UNITS_OF_A_BATCH, group["mint_batch_id"])
     if written != [str(unit["id"]) for unit in units]:
         found.other.append(f"the packs of {group['id']} are not the units of their batch")

@@ -20,7 +20,7 @@ from mintage.db.migrate import migrate
 from mintage.operations.tallies import fold_tallies
 from mintage.perform import Platform
 from tests.soak.counting import Found, count
-from tests.soak.submitters import Brand, Ledger, Submitter, answered, make_brands
+from tests.soak.submitters import Ledger, Submitter, answered, make_brands
 from tests.soak.victims import LIMITS, Crew, Server, patiently_opened
 from tests.support.minting import rows, transactions, value
 from tests.support.world import World, build_world
@@ -75,9 +75,11 @@ async def soak(seconds: float, seed: int, folder: Path, *, is_durable: bool) -> 
                 group.create_task(Submitter(world, brands, ledger, own).run(stop))
             kills = await _kill_for(seconds, server, crew, dice)
             stop.set()
-        revived = await _settle(world, ledger, brands)
+        print(f"killed {kills.total()} times; settling", flush=True)
+        revived = await _settle(world, ledger)
         codes = await crew.stop()
         await fold_tallies(transactions(world))
+        print("counting", flush=True)
         found = await count(world, brands, ledger, folder)
         if set(codes) != {0}:
             found.other.append(f"workers did not end in order: {codes}")
@@ -109,7 +111,7 @@ async def _kill_for(
     return kills
 
 
-async def _settle(world: World, ledger: Ledger, brands: list[Brand]) -> Counter[str]:
+async def _settle(world: World, ledger: Ledger) -> Counter[str]:
     """Nothing is killed any more: what failed on the way is resumed, until all is done."""
     revived: Counter[str] = Counter()
     async with asyncio.timeout(SETTLE_LIMIT_S):
@@ -185,7 +187,9 @@ def main() -> int:
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
     folder = Path(tempfile.mkdtemp(prefix="mintage-soak-"))
     folder.chmod(0o755)
-    print(f"soak: {seconds:.0f} s, seed {seed}, a kill every {PAUSE_S:.0f} s, in {folder}")
+    print(
+        f"soak: {seconds:.0f} s, seed {seed}, a kill every {PAUSE_S:.0f} s, in {folder}", flush=True
+    )
     outcome = asyncio.run(soak(seconds, seed, folder, is_durable=True))
     print(outcome.told())
     if not outcome.found.is_well:

@@ -75,14 +75,19 @@ class Server:
 
     async def kill_session(self, number: int) -> None:
         """SIGKILL for one session's process: PostgreSQL ends them all and recovers."""
-        with contextlib.suppress(*AWAY_ERRORS, ProcessLookupError):
-            connection = await asyncpg.connect(self.dsn, timeout=5)
-            try:
-                pids = [row["pid"] for row in await connection.fetch(_SESSIONS)]
-            finally:
-                await connection.close()
-            if pids:
-                os.kill(pids[number % len(pids)], signal.SIGKILL)
+        with contextlib.suppress(*AWAY_ERRORS):
+            await self.kill_session_of(f"{_SESSIONS} offset {number % 10} limit 1")
+
+    async def kill_session_of(self, statement: str) -> None:
+        """The same for the session whose pid `statement` finds, if it finds one."""
+        connection = await asyncpg.connect(self.dsn, timeout=5)
+        try:
+            pid = await connection.fetchval(statement)
+        finally:
+            await connection.close()
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     async def end_session(self, number: int) -> None:
         """One session is told to go."""
