@@ -23,6 +23,9 @@ from tests.contract.stage import EXAMPLES, Raw, Stage, allowed_caller, contents
 ONE_OF_SEVERAL = {"record_scan_event": {"_unit_id"}}
 
 
+pytestmark = pytest.mark.long
+
+
 def test_every_rpc_has_examples() -> None:
     assert set(EXAMPLES) == set(RPCS), "add the RPC's right arguments to tests/contract/stage.py"
 

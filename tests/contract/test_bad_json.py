@@ -1,5 +1,6 @@
 """Bad JSON in every argument, over HTTP: NUL, surrogates, 17 levels, no numbers, names twice.
 
+pytestmark = pytest.mark.long
 Values of a wrong type or size are `test_bad_input`, below HTTP.
 """
 
