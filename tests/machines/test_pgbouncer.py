@@ -144,7 +144,10 @@ async def test_a_worker_behind_it_polls(pooled_dsn: str, limits: Limits) -> None
     running = asyncio.create_task(worker.run())
     for _ in range(5):
         await steps.get()
-    listening = "select count(*) from pg_stat_activity where query ilike 'listen%'"
+    listening = (
+        "select count(*) from pg_stat_activity "
+        "where datname = current_database() and query ilike 'listen%'"
+    )
     assert await database.pool.fetchval(listening) == 0
     worker.stop()
     await running
@@ -162,7 +165,10 @@ async def test_a_worker_with_a_direct_url_hears_at_once(
     lane, steps = _lane_that_counts()
     worker = Worker(platform, dsn, (lane,), ())
     running = asyncio.create_task(worker.run())
-    listening = "select exists (select from pg_stat_activity where query ilike 'listen%')"
+    listening = (
+        "select exists (select from pg_stat_activity "
+        "where datname = current_database() and query ilike 'listen%')"
+    )
     await until(lambda: database.pool.fetchval(listening))
     while not steps.empty():
         steps.get_nowait()

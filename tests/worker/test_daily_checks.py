@@ -77,7 +77,10 @@ async def test_while_one_is_under_way_no_other_begins_and_a_stop_cuts_it_short(
     duty = Duty("check the invariants", 60.0, check_what_is_due, may_be_cut=True)
     worker = Worker(world.platform, dsn, (), (duty,))
     running = asyncio.create_task(worker.run())
-    under_way = "select count(*) from pg_stat_activity where query like 'select pg_sleep(3600)%'"
+    under_way = (
+        "select count(*) from pg_stat_activity where datname = current_database() "
+        "and state = 'active' and query like 'select pg_sleep(3600)%'"
+    )
     while await value(world, under_way) != 1:
         await asyncio.sleep(0.01)
     assert await check_what_is_due(transactions(world)) == 0
