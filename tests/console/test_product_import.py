@@ -6,7 +6,7 @@ import io
 import re
 
 import pytest
-import xlsxwriter  # type: ignore[import-untyped]
+import xlsxwriter
 
 from mintage.console.product_files import read_product_file, read_product_text, write_product_text
 from mintage.errors import MintageError

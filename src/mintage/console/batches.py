@@ -10,12 +10,13 @@ from uuid import UUID
 
 from starlette.responses import Response
 
+from mintage.console.acting import Outcome, tried
 from mintage.console.forms import Form
 from mintage.console.lists import listed
 from mintage.console.render import fragment, go_to, page
 from mintage.console.texts import text
 from mintage.console.visit import Visit
-from mintage.errors import ROUTE_NOT_FOUND, SUBJECT_NOT_FOUND, MintageError
+from mintage.rpcs import RPCS
 from mintage.rules.lifecycle import (
     BATCH_MOVES,
     BATCH_STATUSES,
@@ -74,13 +75,11 @@ async def batch(visit: Visit) -> Response:
 async def progress(visit: Visit) -> Response:
     """`GET …/batches/<id>/progress`: the way of a batch, and its bar while it is minted."""
     found = await _batch(visit)
-    is_running = found["status"] in _RUNNING
-    if not is_running:
+    response = fragment(visit, "parts/progress.html", **_facts(found))
+    if found["status"] not in _RUNNING:
         # All of the page has changed: lots, packs, what may be done.
-        response = fragment(visit, "parts/progress.html", **_facts(found))
         response.headers["hx-refresh"] = "true"
-        return response
-    return fragment(visit, "parts/progress.html", **_facts(found))
+    return response
 
 
 async def set_status(visit: Visit, form: Form) -> Response:
@@ -91,27 +90,28 @@ async def set_status(visit: Visit, form: Form) -> Response:
     if wanted == "voided" and form.get("confirmation") != _confirmation(found):
         problem = text("batch.void_not_confirmed", confirmation=_confirmation(found))
         return await _batch_page(visit, problem=problem, status=400)
-    answer = await visit.ask(
+    outcome = await tried(
+        visit,
         "set_mint_batch_status",
         mint_batch_id=found["id"],
         status=wanted,
         reason=form.optional("reason"),
     )
-    return await _after(visit, answer)
+    return await _done(visit, outcome)
 
 
 async def retry(visit: Visit, _form: Form) -> Response:
     """`POST …/batches/<id>/retry`: queue a failed job again."""
     visit.require("mint:write")
     found = await _batch(visit)
-    answer = await visit.ask("retry_mint_job", mint_job_id=found["mint_job_id"])
-    return await _after(visit, answer)
+    return await _done(
+        visit, await tried(visit, "retry_mint_job", mint_job_id=found["mint_job_id"])
+    )
 
 
-async def _after(visit: Visit, answer: Mapping[str, Any]) -> Response:
-    if not answer["ok"]:
-        sentences = [str(reason["message"]) for reason in answer["blocking_reasons"]]
-        return await _batch_page(visit, problem=" ".join(sentences), status=409)
+async def _done(visit: Visit, outcome: Outcome) -> Response:
+    if outcome.answer is None:
+        return await _batch_page(visit, problem=outcome.problem, status=outcome.status)
     return go_to(visit.request, visit.here.url(f"batches/{_id(visit)}"))
 
 
@@ -166,19 +166,12 @@ def _confirmation(found: Mapping[str, Any]) -> str:
 
 
 async def _batch(visit: Visit) -> dict[str, Any]:
-    try:
-        answer = await visit.ask("get_mint_batch_by_id", mint_batch_id=_id(visit))
-    except MintageError as error:
-        if error.kind is SUBJECT_NOT_FOUND:
-            raise MintageError(ROUTE_NOT_FOUND, message=text("batch.not_found")) from None
-        raise
+    answer = await visit.find(
+        RPCS["get_mint_batch_by_id"], "batch.not_found", mint_batch_id=_id(visit)
+    )
     found: dict[str, Any] = answer["batch"]
     return found
 
 
 def _id(visit: Visit) -> UUID:
-    """The batch's id in the address; 404 if it is none."""
-    try:
-        return UUID(visit.request.path_params["id"])
-    except ValueError:
-        raise MintageError(ROUTE_NOT_FOUND, message=text("batch.not_found")) from None
+    return visit.id_in_address("batch.not_found")

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, cast
-from uuid import UUID
 
 from starlette.responses import RedirectResponse, Response
 
@@ -26,7 +25,7 @@ from mintage.packs.formats import FORMATS
 from mintage.packs.print_profiles import PROFILES
 from mintage.permits import DownloadPermit, sign_permit
 from mintage.rpcs import Rpc
-from mintage.rules.lifecycle import PACK_STATUSES
+from mintage.rules.lifecycle import EXPORTABLE_BATCH_STATUSES, PACK_STATUSES
 from mintage.storage import BUCKET
 
 _FIND: Final = Rpc(
@@ -89,12 +88,8 @@ async def group(visit: Visit) -> Response:
 
 async def of_pack(visit: Visit) -> Response:
     """`GET …/exports/of-pack/<id>`: leads to the export that a pack is of."""
-    try:
-        answer = await visit.ask_own(_FIND_EXPORT, pack_id=visit.request.path_params["id"])
-    except MintageError as error:
-        if error.kind not in {INVALID_INPUT, SUBJECT_NOT_FOUND}:
-            raise
-        raise MintageError(ROUTE_NOT_FOUND, message=text("export.not_found")) from None
+    pack_id = visit.id_in_address("export.not_found")
+    answer = await visit.find(_FIND_EXPORT, "export.not_found", pack_id=pack_id)
     return go_to(visit.request, visit.here.url(f"exports/{answer['export_group_id']}"))
 
 
@@ -133,10 +128,7 @@ def _now_s(answer: Mapping[str, object]) -> float:
 
 
 async def _group_facts(visit: Visit) -> dict[str, Any]:
-    try:
-        group_id = UUID(visit.request.path_params["id"])
-    except ValueError:
-        raise MintageError(ROUTE_NOT_FOUND, message=text("export.not_found")) from None
+    group_id = visit.id_in_address("export.not_found")
     packs: list[dict[str, Any]] = []
     cursor = None
     while True:
@@ -175,9 +167,7 @@ async def _form_page(
         visit.ask("list_mint_batches", limit=100), _chosen_batch(visit, form.get("mint_batch_id"))
     )
     exportable = [
-        batch
-        for batch in batches["batches"]
-        if batch["status"] in {"minted", "exported", "printed", "applied"}
+        batch for batch in batches["batches"] if batch["status"] in EXPORTABLE_BATCH_STATUSES
     ]
     if chosen is not None and all(batch["id"] != chosen["id"] for batch in exportable):
         exportable.insert(0, chosen)

@@ -39,7 +39,6 @@ class Form:
     fields: Mapping[str, str]
     lists: Mapping[str, list[str]] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
-    file_names: Mapping[str, str] = field(default_factory=dict)
 
     def get(self, name: str) -> str:
         """The text of a field without blanks around it; empty where there is none."""
@@ -98,15 +97,13 @@ async def read_form(request: Request, limits: Limits) -> Form:
             fields: dict[str, str] = {}
             lists: dict[str, list[str]] = {}
             files: dict[str, bytes] = {}
-            names: dict[str, str] = {}
             for name, value in data.multi_items():
                 if isinstance(value, UploadFile):
                     files[name] = await value.read()
-                    names[name] = value.filename or ""
                 else:
                     fields[name] = value
                     lists.setdefault(name, []).append(value)
-            return Form(fields, lists, files, names)
+            return Form(fields, lists, files)
     except MultiPartException as problem:
         raise MintageError(
             INVALID_INPUT, message=f"{INVALID_INPUT.sentence}: {problem.message}"

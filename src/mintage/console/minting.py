@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from mintage.console.forms import Form
 from mintage.console.render import fragment, go_to, page, problems_by_field
-from mintage.console.texts import has_text, text
+from mintage.console.texts import text
 from mintage.console.visit import Visit
 from mintage.errors import INVALID_INPUT, ArgumentProblem, MintageError, invalid_input
 from mintage.operations.arguments import SubmitMintRequest, parse_arguments
@@ -261,9 +261,3 @@ async def _product(visit: Visit, product_id: str) -> dict[str, Any] | None:
         return None
     found: dict[str, Any] = answer["product"]
     return found
-
-
-def reason_title(code: str) -> str:
-    """A reason's short name for people; its code where there is none."""
-    key = f"reason.{code}"
-    return text(key) if has_text(key) else code

@@ -20,12 +20,10 @@ from mintage.console.product_files import (
 from mintage.console.render import go_to, page
 from mintage.console.texts import text
 from mintage.console.visit import Visit
-from mintage.errors import INVALID_INPUT, ROUTE_NOT_FOUND, SUBJECT_NOT_FOUND, MintageError
+from mintage.errors import MintageError
 from mintage.operations import product_import
-from mintage.operations.call import Caller
 from mintage.operations.product_import import COLUMNS, ROWS_MAX
-from mintage.perform import perform
-from mintage.rpcs import Rpc
+from mintage.rpcs import RPCS, Rpc
 from mintage.rules.lifecycle import (
     COMMERCIAL_MOVES,
     COMMERCIAL_STATUSES,
@@ -107,9 +105,7 @@ async def import_products(visit: Visit, form: Form) -> Response:
     except MintageError as error:
         problem = f"{error.problems[0].problem}; {error.problems[0].hint}"
         return _import_page(visit, problem=text("import.file_problem", problem=problem), status=400)
-    raw = {"_brand_id": str(visit.here.id), "_rows": rows, "_is_dry_run": is_dry_run}
-    caller = Caller("user", visit.session.user_id)
-    answer = await perform(visit.door.platform, caller, _IMPORT, raw, visit.request_id)
+    answer = await visit.ask_own(_IMPORT, rows=rows, is_dry_run=is_dry_run)
     if answer["ok"] and not is_dry_run:
         return go_to(visit.request, visit.here.url("products"))
     return _import_page(visit, rows=rows, answer=answer, status=200 if answer["ok"] else 400)
@@ -262,19 +258,10 @@ def _preview_url(found: Mapping[str, Any]) -> str | None:
 
 
 async def _product(visit: Visit, product_id: UUID) -> dict[str, Any]:
-    try:
-        answer = await visit.ask("get_product", product_id=product_id)
-    except MintageError as error:
-        if error.kind in {SUBJECT_NOT_FOUND, INVALID_INPUT}:
-            raise MintageError(ROUTE_NOT_FOUND, message=text("product.not_found")) from None
-        raise
+    answer = await visit.find(RPCS["get_product"], "product.not_found", product_id=product_id)
     found: dict[str, Any] = answer["product"]
     return found
 
 
 def _id(visit: Visit) -> UUID:
-    """The product's id in the address; 404 if it is none."""
-    try:
-        return UUID(visit.request.path_params["id"])
-    except ValueError:
-        raise MintageError(ROUTE_NOT_FOUND, message=text("product.not_found")) from None
+    return visit.id_in_address("product.not_found")

@@ -8,12 +8,12 @@ from uuid import UUID
 
 from starlette.responses import Response
 
+from mintage.console.acting import tried
 from mintage.console.forms import Form
 from mintage.console.lists import listed
 from mintage.console.render import HEADERS, go_to, page
 from mintage.console.texts import text
 from mintage.console.visit import Visit
-from mintage.errors import INVALID_INPUT, ROUTE_NOT_FOUND, SUBJECT_NOT_FOUND, MintageError
 from mintage.operations import mint_units
 from mintage.packs.symbol_svg import symbol_svg
 from mintage.packs.symbols import qr_symbol
@@ -56,17 +56,11 @@ async def revoke(visit: Visit, form: Form) -> Response:
     unit_id = _id(visit)
     if form.get("confirmation") != "yes":
         return await _unit_page(visit, problem=text("unit.revoke_not_confirmed"), status=400)
-    try:
-        answer = await visit.ask(
-            "revoke_mint_units", unit_ids=[str(unit_id)], reason=form.optional("reason")
-        )
-    except MintageError as error:
-        if error.kind is not INVALID_INPUT:
-            raise
-        return await _unit_page(visit, problem=error.message, status=400)
-    if not answer["ok"]:
-        sentences = " ".join(str(reason["message"]) for reason in answer["blocking_reasons"])
-        return await _unit_page(visit, problem=sentences, status=409)
+    outcome = await tried(
+        visit, "revoke_mint_units", unit_ids=[str(unit_id)], reason=form.optional("reason")
+    )
+    if outcome.answer is None:
+        return await _unit_page(visit, problem=outcome.problem, status=outcome.status)
     return go_to(visit.request, visit.here.url(f"units/{unit_id}"))
 
 
@@ -90,18 +84,9 @@ async def _unit_page(visit: Visit, *, problem: str | None = None, status: int = 
 
 
 async def _unit(visit: Visit, unit_id: UUID) -> dict[str, Any]:
-    try:
-        answer = await visit.ask_own(_FIND, unit_id=unit_id)
-    except MintageError as error:
-        if error.kind is SUBJECT_NOT_FOUND:
-            raise MintageError(ROUTE_NOT_FOUND, message=text("unit.not_found")) from None
-        raise
+    answer = await visit.find(_FIND, "unit.not_found", unit_id=unit_id)
     return cast("dict[str, Any]", answer["unit"])
 
 
 def _id(visit: Visit) -> UUID:
-    """The unit's id in the address; 404 if it is none."""
-    try:
-        return UUID(visit.request.path_params["id"])
-    except ValueError:
-        raise MintageError(ROUTE_NOT_FOUND, message=text("unit.not_found")) from None
+    return visit.id_in_address("unit.not_found")

@@ -15,7 +15,14 @@ from uuid import UUID
 from mintage.console.cookies import COOKIE, Cookies
 from mintage.console.door import ConsoleDoor
 from mintage.console.reads_together import ReadsTogether
-from mintage.errors import FORBIDDEN, MintageError
+from mintage.console.texts import text
+from mintage.errors import (
+    FORBIDDEN,
+    INVALID_INPUT,
+    ROUTE_NOT_FOUND,
+    SUBJECT_NOT_FOUND,
+    MintageError,
+)
 from mintage.operations import visitors
 from mintage.operations.call import Caller
 from mintage.perform import perform
@@ -98,6 +105,22 @@ class Visit:
         caller = Caller("user", self.session.user_id)
         answer = await perform(self.door.platform, caller, rpc, raw, self.request_id)
         return cast("dict[str, Any]", dict(answer))
+
+    async def find(self, rpc: Rpc, missing: str, /, **arguments: object) -> dict[str, Any]:
+        """As `ask_own`, for the subject of the page: 404 with the text `missing` where there is none."""
+        try:
+            return await self.ask_own(rpc, **arguments)
+        except MintageError as error:
+            if error.kind not in {INVALID_INPUT, SUBJECT_NOT_FOUND}:
+                raise
+            raise MintageError(ROUTE_NOT_FOUND, message=text(missing)) from None
+
+    def id_in_address(self, missing: str) -> UUID:
+        """The id of the page's subject; 404 with the text `missing` if the address has none."""
+        try:
+            return UUID(self.request.path_params["id"])
+        except ValueError:
+            raise MintageError(ROUTE_NOT_FOUND, message=text(missing)) from None
 
     def _raw(self, rpc: Rpc, arguments: Mapping[str, object]) -> dict[str, object]:
         raw: dict[str, object] = {
