@@ -20,7 +20,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import uvicorn
@@ -200,10 +200,10 @@ async def run(options: argparse.Namespace) -> None:
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             while not server.started:
                 await asyncio.sleep(0.01)
-            brands = await support.rpc(filled.platform, filled.caller, "list_my_brands")
-            slug = brands["brands"][0]["slug"]  # type: ignore[index]
+            answer = await support.rpc(filled.platform, filled.caller, "list_my_brands")
+            (brand,) = cast("list[dict[str, str]]", answer["brands"])
             port = listener.getsockname()[1]
-            stage = Stage(port, await sign_in(filled, secrets), slug, ids)
+            stage = Stage(port, await sign_in(filled, secrets), brand["slug"], ids)
             await compare(stage, options.calls, options.page)
             server.should_exit = True
             await serving

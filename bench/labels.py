@@ -12,9 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -117,35 +114,27 @@ def encode(case: str, packs: int, pack_units: int) -> None:
 
 def measure(side: str, case: str, packs: int, pack_units: int) -> dict[str, float]:
     """One side in a process of its own."""
-    command = [sys.executable, "-m", "bench.labels", "--side", side, "--case", case]
-    command += ["--packs", str(packs), "--units", str(pack_units)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    figures: dict[str, float] = json.loads(done.stdout)
-    return figures
+    values = {"side": side, "case": case, "packs": packs, "units": pack_units}
+    return support.in_process(
+        "bench.labels", [f"--{name}={value}" for name, value in values.items()]
+    )
 
 
 def run(side: str, case: str, packs: int, pack_units: int) -> None:
     started = time.perf_counter()
     (write if side == "write" else encode)(case, packs, pack_units)
     elapsed_s = time.perf_counter() - started
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    print(
-        json.dumps(
-            {
-                "rate": packs * pack_units / elapsed_s,
-                "cpu_us": (usage.ru_utime + usage.ru_stime) * 1e6 / (packs * pack_units),
-                "peak_mib": usage.ru_maxrss / 1024,
-            }
-        )
-    )
+    used, units = support.used(), packs * pack_units
+    figures = {"rate": units / elapsed_s, "cpu_us": used["cpu_s"] * 1e6 / units}
+    print(json.dumps(figures | {"peak_mib": used["peak_mib"]}))
 
 
 def compare(pack_units: int, pairs: int, packs: int) -> None:
     for case in CASES:
-        rows = []
-        for pair in range(pairs):
-            order = ("write", "encode") if pair % 2 == 0 else ("encode", "write")
-            rows.append({side: measure(side, case, 1, pack_units) for side in order})
+        rows = [
+            {side: measure(side, case, 1, pack_units) for side in order}
+            for order in support.turns(pairs, "write", "encode")
+        ]
         ratios = [row["write"]["rate"] / row["encode"]["rate"] for row in rows]
         print(
             f"{case}: {median(row['write']['rate'] for row in rows):,.0f} a second; ratio to the bare "

@@ -12,9 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
-import subprocess
-import sys
 import time
 from datetime import UTC, datetime
 from statistics import median
@@ -99,15 +96,7 @@ def yardstick_buffers(brand_id: UUID, units: int) -> list[bytearray]:
 
 
 def measure(side: str, arguments: list[str]) -> dict[str, float]:
-    """Run one side in a process of its own."""
-    finished = subprocess.run(
-        [sys.executable, "-m", "bench.mint", "--side", side, *arguments],
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    figures: dict[str, float] = json.loads(finished.stdout)
-    return figures
+    return support.in_process("bench.mint", ["--side", side, *arguments])
 
 
 async def compare(units: int, pairs: int) -> None:
@@ -120,8 +109,7 @@ async def compare(units: int, pairs: int) -> None:
         product = [*common, "--user", str(caller.id), "--product", str(product_id)]
         measure("product", [*product[:5], str(units // 10), *product[6:]])  # warm-up
         rows = []
-        for pair in range(pairs):
-            order = ("product", "yardstick") if pair % 2 == 0 else ("yardstick", "product")
+        for pair, order in enumerate(support.turns(pairs, "product", "yardstick")):
             figures = {
                 side: measure(side, product if side == "product" else common) for side in order
             }
@@ -159,13 +147,7 @@ def main() -> None:
     else:
         side = yardstick_side(options.dsn, brand_id, options.units)
     wall_s = uvloop.run(side)
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    figures = {
-        "wall_s": wall_s,
-        "cpu_s": usage.ru_utime + usage.ru_stime,
-        "peak_mib": usage.ru_maxrss / 1024,
-    }
-    print(json.dumps(figures))
+    print(json.dumps({"wall_s": wall_s} | support.used()))
 
 
 if __name__ == "__main__":

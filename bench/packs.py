@@ -14,9 +14,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import resource
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -109,15 +106,7 @@ async def yardstick_side(dsn: str, brand_id: UUID, batch_id: UUID) -> float:
 
 
 def measure(side: str, arguments: list[str]) -> dict[str, float]:
-    """Run one side in a process of its own."""
-    finished = subprocess.run(
-        [sys.executable, "-m", "bench.packs", "--side", side, *arguments],
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    figures: dict[str, float] = json.loads(finished.stdout)
-    return figures
+    return support.in_process("bench.packs", ["--side", side, *arguments])
 
 
 async def compare(units: int, pairs: int) -> None:
@@ -125,8 +114,7 @@ async def compare(units: int, pairs: int) -> None:
         brand_id, batch_id = await mint(dsn, units)
         common = ["--dsn", dsn, "--brand", str(brand_id), "--batch", str(batch_id)]
         rows = []
-        for pair in range(pairs):
-            order = ("product", "yardstick") if pair % 2 == 0 else ("yardstick", "product")
+        for pair, order in enumerate(support.turns(pairs, "product", "yardstick")):
             figures = {side: measure(side, common) for side in order}
             rows.append(figures)
             print(
@@ -161,13 +149,7 @@ def main() -> None:
         else:
             side = yardstick_side(options.dsn, brand_id, batch_id)
         wall_s = uvloop.run(side)
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    figures = {
-        "wall_s": wall_s,
-        "cpu_s": usage.ru_utime + usage.ru_stime,
-        "peak_mib": usage.ru_maxrss / 1024,
-    }
-    print(json.dumps(figures))
+    print(json.dumps({"wall_s": wall_s} | support.used()))
 
 
 if __name__ == "__main__":

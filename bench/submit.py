@@ -215,13 +215,7 @@ def _answers(port: int) -> bool:
 
 def measure(side: str, task: Sequence[str]) -> float:
     """Seconds of one side, in a process of its own. `RuntimeError` if a submit failed."""
-    finished = subprocess.run(
-        [sys.executable, "-m", "bench.submit", "--side", side, *task],
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    figures: dict[str, float] = json.loads(finished.stdout)
+    figures = support.in_process("bench.submit", ["--side", side, *task])
     if figures["failures"]:
         raise RuntimeError(f"{figures['failures']:.0f} submits failed")
     return figures["wall_s"]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+import resource
 import shutil
+import subprocess
+import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import median
@@ -105,6 +109,27 @@ async def make_product(platform: Platform, caller: Caller, brand_id: UUID) -> UU
         platform, caller, "update_product", brand_id=brand_id, product_id=product_id, patch=patch
     )
     return product_id
+
+
+def in_process(module: str, arguments: Sequence[str]) -> dict[str, float]:
+    """The figures that `python -m module` prints with these arguments, in a process of its own."""
+    finished = subprocess.run(
+        [sys.executable, "-m", module, *arguments], check=True, stdout=subprocess.PIPE, text=True
+    )
+    figures: dict[str, float] = json.loads(finished.stdout)
+    return figures
+
+
+def turns(pairs: int, first: str, second: str) -> Iterator[tuple[str, str]]:
+    """Which side goes first in each pair: now one, now the other."""
+    for pair in range(pairs):
+        yield (first, second) if pair % 2 == 0 else (second, first)
+
+
+def used() -> dict[str, float]:
+    """What this process has used so far: `cpu_s`, `peak_mib`."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return {"cpu_s": usage.ru_utime + usage.ru_stime, "peak_mib": usage.ru_maxrss / 1024}
 
 
 def spread(values: Sequence[float]) -> str:
