@@ -76,8 +76,3 @@ def logger(room: str) -> structlog.typing.FilteringBoundLogger:
     """The logger of one room (`api`, `worker`, …)."""
     bound: structlog.typing.FilteringBoundLogger = structlog.get_logger(room=room)
     return bound
-
-
-def redacted_serial(serial_number: str) -> str:
-    """The last three characters of a serial: enough to find it, too little to print it."""
-    return "…" + serial_number[-3:]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-import pandas  # type: ignore[import-untyped]
+import pandas
 
 
 def columns_of(*files: bytes) -> dict[str, list[str]]:

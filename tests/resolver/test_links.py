@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from uuid import UUID
 
-import jsonschema  # type: ignore[import-untyped]
+import jsonschema
 import pytest
 
 from mintage.operations.resolving import Link

@@ -18,7 +18,7 @@ with warnings.catch_warnings():
     # Patterns with escapes that Python warns of when it compiles them.
     warnings.simplefilter("ignore")
     import epcpy.epc_schemes.sgtin as epcpy
-    import pyepc  # type: ignore[import-untyped]
+    import pyepc
     from epcpy.utils.common import ConvertException
 
 EpcpyRefusal = ConvertException

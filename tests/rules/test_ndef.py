@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ndef  # type: ignore[import-untyped]
+import ndef
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st

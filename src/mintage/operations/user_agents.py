@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Final, Literal
 
 import ua_parser
-from crawlerdetect import CrawlerDetect  # type: ignore[import-untyped]
+from crawlerdetect import CrawlerDetect
 
 AgentClass = Literal["human", "unknown", "bot"]
 

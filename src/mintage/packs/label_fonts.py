@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 from importlib import resources
 from typing import Final, Literal
 
-from reportlab.pdfbase.ttfonts import TTFont  # type: ignore[import-untyped]
+from reportlab.pdfbase.ttfonts import TTFont
 
 FontWeight = Literal["regular", "bold"]
 FILES: Final[dict[FontWeight, str]] = {
@@ -24,8 +24,6 @@ REPLACEMENT: Final = "\u25a1"
 ELLIPSIS: Final = "\u2026"
 LINE_HEIGHT: Final = 1.2
 """Of a line, in font sizes."""
-ASCENT: Final = 0.76
-"""Of digits and capitals, in font sizes."""
 _UNITS_AN_EM: Final = 1000
 _ASCII_END: Final = 128
 _KEPT_WIDTHS: Final = 256

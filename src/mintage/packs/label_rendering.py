@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import pypdfium2  # type: ignore[import-untyped]
+import pypdfium2
 from numpy.typing import NDArray
 
 from mintage.packs.label_layout import POINT_MM
