@@ -256,7 +256,29 @@ async def test_types_follow_each_other_in_their_order(world: World) -> None:
         found = [
             row["object_type"] for page in await search_pages(world, "01", limit) for row in page
         ]
-        assert found == ["product", "batch", "export", "token"]
+        # The pack, and the manifest of its group.
+        assert found == ["product", "batch", "export", "export", "token"]
+
+
+async def test_a_manifest_is_found_by_its_own_id_whatever_its_groups_is(world: World) -> None:
+    # Which of the two ids is lower is chance: of six groups, hardly all alike.
+    submitted = await serial_batch(world, "A-1", gtin=None)
+    batch_id = submitted["mint_batch_id"]
+    formats = ("csv", "full_manifest", "qr_manifest", "nfc", "qr_svg", "qr_png")
+    groups = [
+        await world.rpc("request_payload_packs", mint_batch_id=batch_id, format=name)
+        for name in formats
+    ]
+    found = [
+        row["title"]
+        for page in await search_pages(world, "01", 20)
+        for row in page
+        if row["object_type"] == "export"
+    ]
+    assert sorted(found) == sorted([f"{name} 1/1" for name in formats] + ["group_manifest"] * 6)
+    for group, name in zip(groups, formats, strict=True):
+        by_group = await world.rpc(RPC, query=str(group["export_group_id"]))
+        assert [row["title"] for row in by_group["results"]] == [f"{name} 1/1"]
 
 
 async def test_a_cursor_holds_for_its_query_and_brand_only(world: World) -> None:

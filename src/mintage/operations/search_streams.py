@@ -17,6 +17,7 @@ import asyncpg
 
 from mintage.db.queries import query
 from mintage.operations.call import Call
+from mintage.packs import signed_manifest
 from mintage.rules.gs1 import VALUE_LENGTH_MAX, is_set_82
 from mintage.rules.lifecycle import unit_status
 from mintage.rules.prefixes import IdRange, TextRange, first_id_from, id_range, text_range
@@ -161,15 +162,11 @@ async def _exports(call: Call, terms: Terms, after: Place) -> list[_Row]:
         _Row(
             stream=row["key"] == str(row["id"]),
             key=row["key"],
-            keys=tuple(
-                str(identifier)
-                for identifier in (row["id"], row["export_group_id"])
-                if identifier in ids
-            ),
+            keys=tuple(str(identifier) for identifier in _export_ids(row) if identifier in ids),
             result=Result(
                 "export",
                 row["id"],
-                f"{row['format']} {row['pack_index']}/{row['pack_count']}",
+                _export_title(row),
                 row["product_sku"],
                 row["status"],
                 row["created_at"],
@@ -177,6 +174,19 @@ async def _exports(call: Call, terms: Terms, after: Place) -> list[_Row]:
         )
         for row in rows
     ]
+
+
+def _export_ids(row: asyncpg.Record) -> tuple[UUID, ...]:
+    """What a pack is found by; a manifest, which is no pack of its group, by its own id alone."""
+    if row["format"] == signed_manifest.FORMAT:
+        return (row["id"],)
+    return row["id"], row["export_group_id"]
+
+
+def _export_title(row: asyncpg.Record) -> str:
+    if row["format"] == signed_manifest.FORMAT:
+        return signed_manifest.FORMAT
+    return f"{row['format']} {row['pack_index']}/{row['pack_count']}"
 
 
 async def _tokens(call: Call, terms: Terms, after: Place) -> list[_Row]:
