@@ -56,7 +56,7 @@ bench: setup
 # Dependencies: hashes for every file, no index address. Needs `uv` in the environment.
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-		--extra demo --group dev pyproject.toml -o requirements.lock
+		--extra demo --extra traces --group dev pyproject.toml -o requirements.lock
 
 # What the console's pages stand on, copied out of npm packages. Needs Node.
 assets:
