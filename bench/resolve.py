@@ -71,7 +71,7 @@ async def product_side(dsn: str, listener: socket.socket) -> None:
     )
     buffer = ScanBuffer(database, limits)
     running = asyncio.create_task(buffer.run())
-    await serve(build_resolver(Resolver(database, limits, buffer, bytes(32))), listener)
+    await serve(build_resolver(Resolver(database, limits, buffer, lambda: (bytes(32),))), listener)
     await buffer.stop()
     await running
     await database.close()

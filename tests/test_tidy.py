@@ -37,8 +37,8 @@ REGISTRY_HOSTS = re.compile(
 )
 # Data of others, kept as it came.
 FOREIGN = ("tests/vectors/", "src/mintage/rules/data/", "src/mintage/static/vendor/")
-# The command hands the environment to settings.py; the demo asks whether there is a display.
-ENVIRONMENT_READERS = {"src/mintage/cli.py", "src/mintage/demo.py"}
+# Commands hand the environment to settings.py; the demo asks whether there is a display.
+ENVIRONMENT_READERS = {"src/mintage/cli.py", "src/mintage/cli_secrets.py", "src/mintage/demo.py"}
 RULES_MAY_IMPORT = {
     "__future__",
     "bisect",

@@ -31,13 +31,14 @@ from mintage.db.dsn import read_dsn
 from mintage.db.migrate import migrate, require_current_schema
 from mintage.db.replica import Replica
 from mintage.health import HEALTH_PATHS, Health, Vitals
+from mintage.keyring import open_secrets
 from mintage.operations.countries import open_countries
 from mintage.packs.workshop import Workshop
 from mintage.perform import Platform
 from mintage.resolver.app import Resolver, build_resolver
 from mintage.resolver.paths import RESOLVER_PREFIXES
 from mintage.resolver.scan_buffer import ScanBuffer
-from mintage.secrets import Secrets, load_or_create_secrets
+from mintage.secrets import Secrets, SecretsSource
 from mintage.settings import Settings, SettingsError
 from mintage.storage import PackStore, StoreAway, open_pack_store
 from mintage.telemetry import logger
@@ -62,10 +63,15 @@ class Runtime:
     settings: Settings
     direct_dsn: str
     platform: Platform
-    secrets: Secrets
+    keys: SecretsSource
     store: PackStore
     is_embedded: bool = field(default=False)
     vitals: Vitals = field(default_factory=Vitals)
+
+    @property
+    def secrets(self) -> Secrets:
+        """The secrets of now: keys are rotated under a running process."""
+        return self.keys.current
 
 
 @asynccontextmanager
@@ -98,7 +104,7 @@ async def open_runtime(
             settings=settings,
             direct_dsn=direct_dsn,
             platform=Platform(database, settings.limits, countries=countries),
-            secrets=await asyncio.to_thread(load_or_create_secrets, settings.secrets_file),
+            keys=await asyncio.to_thread(open_secrets, settings),
             store=await asyncio.to_thread(
                 open_pack_store, settings.storage_url, settings.data_dir, settings.limits
             ),
@@ -149,7 +155,7 @@ async def run_worker(runtime: Runtime) -> AsyncIterator[Worker]:
     platform, store = runtime.platform, runtime.store
     await _look_into_store(store)
     workshop = Workshop(platform.limits.packs_at_once, platform.limits.pack_lease_s)
-    lanes = lanes_of(platform, store, runtime.secrets.manifest_keys[0], workshop)
+    lanes = lanes_of(platform, store, lambda: runtime.secrets.manifest_keys[0], workshop)
     worker = Worker(platform, runtime.direct_dsn, lanes, duties_of(store))
     task = asyncio.create_task(worker.run())
     runtime.vitals.worker = task
@@ -181,13 +187,11 @@ async def open_doors(runtime: Runtime, doors: Doors) -> AsyncIterator[ASGIApp]:
         users = foreign_users(
             settings, runtime.secrets, platform.database, settings.limits.clock_leeway_s
         )
-        door = Door(platform, settings, runtime.secrets, runtime.store, foreign_users=users)
+        door = Door(platform, settings, runtime.keys, runtime.store, foreign_users=users)
         api = build_api(door)
         console = RequestIds(
             build_console(
-                ConsoleDoor(
-                    platform, settings, runtime.secrets, runtime.store, partial(sign_in, door)
-                )
+                ConsoleDoor(platform, settings, runtime.keys, runtime.store, partial(sign_in, door))
             )
         )
     if not doors.has_resolver:
@@ -200,7 +204,7 @@ async def open_doors(runtime: Runtime, doors: Doors) -> AsyncIterator[ASGIApp]:
                 database=platform.database,
                 limits=settings.limits,
                 scan_buffer=buffer,
-                product_page_key=runtime.secrets.product_page_key,
+                product_page_keys=lambda: runtime.secrets.product_page_keys,
                 trusted_proxies=settings.trusted_proxies,
                 replica=replica,
             )

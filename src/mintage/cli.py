@@ -24,10 +24,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from mintage.app import Doors, Runtime, open_doors, open_runtime, run_worker, stop_signals
+from mintage.cli_secrets import secrets_commands
 from mintage.db.embedded import EmbeddedServerError
 from mintage.db.migrate import SchemaError
 from mintage.demo import DemoFailed, open_browser, port_of_before, print_summary, run_demo
 from mintage.errors import MintageError
+from mintage.keyring import open_secrets
 from mintage.listening import listen
 from mintage.operations.call import SERVICE, SYSTEM
 from mintage.operations.checks import list_brands, load_checks, run_check
@@ -40,7 +42,7 @@ from mintage.packs.signed_manifest import (
 from mintage.packs.verification import verify_pack
 from mintage.perform import perform
 from mintage.rpcs import RPCS
-from mintage.secrets import SecretsError, load_or_create_secrets, new_manifest_key_text
+from mintage.secrets import SecretsError
 from mintage.settings import Settings, SettingsError, read_settings
 from mintage.telemetry import configure_logs
 from mintage.tokens import anon_key, service_key
@@ -169,15 +171,12 @@ def key() -> None:
 @key.command("platform")
 def key_platform() -> None:
     """Print the anon key and the service key, which may do everything in every brand: keep it secret."""
-    secrets = _told(lambda: load_or_create_secrets(_settings().secrets_file))
+    secrets = _told(lambda: open_secrets(_settings()).current)
     keys = {"anon_key": anon_key(secrets), "service_key": service_key(secrets)}
     click.echo(json.dumps(keys, indent=2))
 
 
-@key.command("manifest")
-def key_manifest() -> None:
-    """Print a new key that signs group manifests, as an entry of manifest_keys in the file of secrets."""
-    click.echo(new_manifest_key_text(), nl=False)
+cli.add_command(secrets_commands)
 
 
 @cli.group()
@@ -291,13 +290,13 @@ def verify_pack_command(file: Path, manifest: Path | None, keys: str | None) -> 
 def _public_keys(where: str | None) -> bytes:
     """The bytes of a JWK set: a file's, a URL's, or of this installation's keys."""
     if where is None:
-        secrets_file = _settings().secrets_file
-        if not secrets_file.exists():
+        settings = _settings()
+        if settings.secrets_text is None and not settings.secrets_file.exists():
             raise click.ClickException(
                 "give --keys: this machine has no keys of its own; the platform has its public ones at "
                 "/.well-known/mintage-keys.json"
             )
-        keys = public_keys(load_or_create_secrets(secrets_file).manifest_keys)
+        keys = public_keys(open_secrets(settings).current.manifest_keys)
         return json.dumps(keys).encode()
     if where.startswith(("https://", "http://")):
         return fetch_public_keys(where)

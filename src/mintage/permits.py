@@ -6,11 +6,14 @@ of callers (`tokens`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 import jwt
+
+from mintage.signed_tokens import signed, verified
 
 AUDIENCE: Final = "storage"
 _CLAIMS: Final = ["aud", "exp", "iat", "bucket", "path", "pack", "by_type"]
@@ -29,8 +32,8 @@ class DownloadPermit:
     signer_id: UUID | None
 
 
-def sign_permit(key: bytes, permit: DownloadPermit) -> str:
-    """`permit` as a JWT (RFC 7519, HS256) under the storage key, which signs nothing else."""
+def sign_permit(keys: Sequence[bytes], permit: DownloadPermit) -> str:
+    """`permit` as a JWT (RFC 7519, HS256) under the first storage key; they sign nothing else."""
     claims: dict[str, object] = {
         "aud": AUDIENCE,
         "bucket": permit.bucket,
@@ -42,27 +45,16 @@ def sign_permit(key: bytes, permit: DownloadPermit) -> str:
     }
     if permit.signer_id is not None:
         claims["by_id"] = str(permit.signer_id)
-    return jwt.encode(claims, key, algorithm="HS256")
+    return signed(claims, keys)
 
 
-def read_permit(key: bytes, token: str) -> DownloadPermit | None:
-    """The permit in `token`, or None for one that this key did not sign for this use.
+def read_permit(keys: Sequence[bytes], token: str) -> DownloadPermit | None:
+    """The permit in `token`, or None for one that none of these keys signed for this use.
 
     Whether it has expired is for the reader to say, by the database's clock.
     """
     try:
-        claims = jwt.decode(
-            token,
-            key,
-            algorithms=["HS256"],
-            audience=AUDIENCE,
-            options={
-                "require": _CLAIMS,
-                "strict_aud": True,
-                "verify_exp": False,
-                "verify_iat": False,
-            },
-        )
+        claims = verified(token, keys, audience=AUDIENCE, require=_CLAIMS, is_timed=False)
         signer_id = claims.get("by_id")
         return DownloadPermit(
             bucket=str(claims["bucket"]),

@@ -3,9 +3,11 @@
 The file is JSON: `api_secret` (text, signs the anon and service keys), `session_keys` (ES256
 private keys as PEM with a `kid`; the first signs, all verify), `manifest_keys` (Ed25519, likewise; a
 file without them has one key that follows from `storage_key`), `storage_key`, `product_page_key`
-(text), `created_at` (seconds; the anon and service keys are counted from it). Several processes
-that start at once agree on the file that came first. Not here: passwords' and refresh tokens'
-hashes (rows), and tokens (`tokens.py`).
+(text), `created_at` (seconds; the anon and service keys are counted from it). `earlier` holds lists of
+the texts that verify and sign no more, `next` what verifies already and will sign (a text for each
+name, or one key). Several processes that start at once agree on the file that came first. Not here:
+how they are rotated (`key_rotation`), who follows the file (`keyring`), passwords' and refresh tokens'
+hashes (rows), and tokens (`tokens`).
 """
 
 from __future__ import annotations
@@ -18,10 +20,10 @@ import secrets
 import stat
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import (
@@ -46,7 +48,9 @@ _DISTINCT_BYTES_MIN: Final = 8
 _FILE_BYTES_MAX: Final = 1024 * 1024
 _TEXTS: Final = ("api_secret", "storage_key", "product_page_key")
 _NAMES: Final = frozenset({*_TEXTS, "session_keys", "created_at"})
-_OPTIONAL_NAMES: Final = frozenset({"manifest_keys"})
+_OPTIONAL_NAMES: Final = frozenset({"manifest_keys", "earlier", "next"})
+KEYS_MAX: Final = 8
+"""Keys of one kind at once, in a file of secrets."""
 
 # Secrets that stand in documentation or example files of Supabase, jwt.io and RFC 7515.
 _PUBLISHED_SECRETS: Final = frozenset(
@@ -127,14 +131,55 @@ class ManifestKey:
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """All keys of the process; each kind of token has its own."""
+    """All keys of the process; each kind of token has its own. Of several the first signs."""
 
-    api_secret: bytes = field(repr=False)
+    api_secrets: tuple[bytes, ...] = field(repr=False)
     session_keys: tuple[SessionKey, ...]
     manifest_keys: tuple[ManifestKey, ...]
-    storage_key: bytes = field(repr=False)
-    product_page_key: bytes = field(repr=False)
+    storage_keys: tuple[bytes, ...] = field(repr=False)
+    product_page_keys: tuple[bytes, ...] = field(repr=False)
     created_at: int
+
+    @property
+    def api_secret(self) -> bytes:
+        """What signs the anon and service keys; clients' and the console's keys are drawn from it."""
+        return self.api_secrets[0]
+
+    @property
+    def storage_key(self) -> bytes:
+        """What signs the URLs of packs."""
+        return self.storage_keys[0]
+
+    @property
+    def product_page_key(self) -> bytes:
+        """What signs the tokens of product pages."""
+        return self.product_page_keys[0]
+
+    @property
+    def texts(self) -> frozenset[bytes]:
+        """Every symmetric secret: none of them may serve another use."""
+        return frozenset((*self.api_secrets, *self.storage_keys, *self.product_page_keys))
+
+    @property
+    def current(self) -> Secrets:
+        """These secrets, which stay as they are."""
+        return self
+
+
+class SecretsSource(Protocol):
+    """What has the secrets of now: `Secrets` that stay, or a `keyring.Keyring` that follows its file."""
+
+    @property
+    def current(self) -> Secrets: ...
+
+
+def load_secrets(path: Path) -> Secrets:
+    """The secrets in the file `path`. Raises `SecretsError` as `load_or_create_secrets`, and where it is
+    not there."""
+    try:
+        return parse_secrets_of(path, read_secrets_text(path))
+    except OSError as error:
+        raise SecretsError(f"{path}: {error.strerror or 'cannot be read'}") from error
 
 
 def load_or_create_secrets(path: Path) -> Secrets:
@@ -146,27 +191,22 @@ def load_or_create_secrets(path: Path) -> Secrets:
     try:
         if not path.exists():
             _create(path)
-        return _load(path)
     except OSError as error:
         raise SecretsError(f"{path}: {error.strerror or 'cannot be read'}") from error
+    return load_secrets(path)
 
 
 def new_secrets_text() -> str:
     """Random secrets as the text of a secrets' file."""
     content = {
         "api_secret": secrets.token_urlsafe(48),
-        "session_keys": [_new_key(generate_private_key(SECP256R1()))],
-        "manifest_keys": [_new_key(Ed25519PrivateKey.generate())],
+        "session_keys": [new_key(generate_private_key(SECP256R1()))],
+        "manifest_keys": [new_key(Ed25519PrivateKey.generate())],
         "storage_key": secrets.token_urlsafe(48),
         "product_page_key": secrets.token_urlsafe(48),
         "created_at": int(time.time()),
     }
     return json.dumps(content, indent=2) + "\n"
-
-
-def new_manifest_key_text() -> str:
-    """A random key as an entry of `manifest_keys`, for who rotates them."""
-    return json.dumps(_new_key(Ed25519PrivateKey.generate()), indent=2) + "\n"
 
 
 def parse_secrets(text: str) -> Secrets:
@@ -180,19 +220,54 @@ def parse_secrets(text: str) -> Secrets:
     created_at = content["created_at"]
     if type(created_at) is not int or not 0 < created_at < 2**40:
         raise SecretsError("created_at must be a time in seconds since 1970")
-    api_secret, storage_key, product_page_key = (_secret(content, name) for name in _TEXTS)
-    if len({api_secret, storage_key, product_page_key}) < len(_TEXTS):
-        raise SecretsError("api_secret, storage_key and product_page_key must differ")
-    return Secrets(
-        api_secret,
-        _session_keys(content["session_keys"]),
-        _manifest_keys(content["manifest_keys"])
+    upcoming = _object(content, "next", {*_TEXTS, "session_keys", "manifest_keys"})
+    earlier = _object(content, "earlier", set(_TEXTS))
+    api_secrets, storage_keys, product_page_keys = (
+        _texts(name, content[name], upcoming, earlier) for name in _TEXTS
+    )
+    every = (*api_secrets, *storage_keys, *product_page_keys)
+    if len(set(every)) < len(every):
+        raise SecretsError(
+            "api_secret, storage_key and product_page_key must differ, and from each other's"
+        )
+    manifest_keys = (
+        _manifest_keys(_with_next("manifest_keys", content["manifest_keys"], upcoming))
         if "manifest_keys" in content
-        else (_derived_manifest_key(storage_key),),
-        storage_key,
-        product_page_key,
+        else (derived_manifest_key(storage_keys[0]),)
+    )
+    return Secrets(
+        api_secrets,
+        _session_keys(_with_next("session_keys", content["session_keys"], upcoming)),
+        manifest_keys,
+        storage_keys,
+        product_page_keys,
         created_at,
     )
+
+
+def _object(content: Mapping[str, object], name: str, known: Set[str]) -> Mapping[str, object]:
+    value = content.get(name, {})
+    if not isinstance(value, dict) or not set(value) <= known:
+        raise SecretsError(f"{name} must be an object of some of " + ", ".join(sorted(known)))
+    return value
+
+
+def _texts(
+    name: str, signing: object, upcoming: Mapping[str, object], earlier: Mapping[str, object]
+) -> tuple[bytes, ...]:
+    """The texts of `name`: the one that signs, the one that will, those that did."""
+    before = earlier.get(name, [])
+    if not isinstance(before, list) or len(before) > KEYS_MAX:
+        raise SecretsError(f"earlier: {name} must be a list of at most {KEYS_MAX} texts")
+    after = [upcoming[name]] if name in upcoming else []
+    return tuple(_secret(name, value) for value in (signing, *after, *before))
+
+
+def _with_next(name: str, keys: object, upcoming: Mapping[str, object]) -> object:
+    """The list of keys with the next one behind the one that signs."""
+    if name in upcoming and isinstance(keys, list):
+        return [*keys[:1], upcoming[name], *keys[1:]]
+    return keys
 
 
 def _create(path: Path) -> None:
@@ -213,7 +288,8 @@ def _create(path: Path) -> None:
         os.unlink(name)
 
 
-def _load(path: Path) -> Secrets:
+def read_secrets_text(path: Path) -> str:
+    """The text of a file of secrets that its owner alone can read. Raises `SecretsError`, `OSError`."""
     with path.open("rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
@@ -224,15 +300,20 @@ def _load(path: Path) -> Secrets:
     if len(body) > _FILE_BYTES_MAX:
         raise SecretsError(f"{path} is too large for a file of secrets")
     try:
-        return parse_secrets(body.decode("utf-8"))
+        return body.decode("utf-8")
     except UnicodeDecodeError:
         raise SecretsError(f"{path} is no UTF-8 text") from None
+
+
+def parse_secrets_of(path: Path, text: str) -> Secrets:
+    """`text` of the file `path`. Raises `SecretsError` that names the file."""
+    try:
+        return parse_secrets(text)
     except SecretsError as problem:
         raise SecretsError(f"{path}: {problem}") from None
 
 
-def _secret(content: Mapping[str, object], name: str) -> bytes:
-    value = content[name]
+def _secret(name: str, value: object) -> bytes:
     if not isinstance(value, str):
         raise SecretsError(f"{name} must be text")
     return checked_secret(name, value)
@@ -248,7 +329,8 @@ def checked_secret(name: str, value: str) -> bytes:
     return encoded
 
 
-def _new_key(private: EllipticCurvePrivateKey | Ed25519PrivateKey) -> dict[str, str]:
+def new_key(private: EllipticCurvePrivateKey | Ed25519PrivateKey) -> dict[str, str]:
+    """`private` as an entry of a list of keys, with a random `kid`."""
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return {"kid": secrets.token_hex(8), "private_key": pem.decode("ascii")}
 
@@ -283,7 +365,7 @@ def _manifest_key(kid: str, private: object) -> ManifestKey:
     return key
 
 
-def _derived_manifest_key(storage_key: bytes) -> ManifestKey:
+def derived_manifest_key(storage_key: bytes) -> ManifestKey:
     """The key of files that were made before manifests were: the same on every machine that has the file."""
     seed = HKDF(SHA256(), 32, salt=None, info=b"mintage manifest key").derive(storage_key)
     private = Ed25519PrivateKey.from_private_bytes(seed)
@@ -293,8 +375,8 @@ def _derived_manifest_key(storage_key: bytes) -> ManifestKey:
 
 def _private_keys(name: str, value: object) -> list[tuple[str, object]]:
     """The keys of a list of the file: each `kid` with its key, of a kind that is not known yet."""
-    if not isinstance(value, list) or not value:
-        raise SecretsError(f"{name} must be a list of at least one key")
+    if not isinstance(value, list) or not 1 <= len(value) <= KEYS_MAX + 2:
+        raise SecretsError(f"{name} must be a list of at least one key, and at most {KEYS_MAX}")
     keys = [_private_key(name, entry) for entry in value]
     if len({kid for kid, _ in keys}) < len(keys):
         raise SecretsError(f"{name}: each kid must be there once")

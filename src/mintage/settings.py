@@ -107,6 +107,7 @@ class Settings:
     secrets_file: Path
     limits: Limits = field(default_factory=Limits)
     foreign_issuer: ForeignIssuer | None = None
+    secrets_text: str | None = field(default=None, repr=False)
     direct_database_url: str | None = None
     replica_url: str | None = None
 
@@ -152,6 +153,7 @@ SETTINGS: Final = (
     SettingDoc(
         "MINTAGE_SECRETS_FILE", "DATA/secrets.json", "file with the signing keys and secrets"
     ),
+    SettingDoc("MINTAGE_SECRETS", "", "the text of such a file, where no file is to be had"),
     SettingDoc("MINTAGE_FOREIGN_ISSUER", "", "`iss` of another issuer whose tokens are taken"),
     SettingDoc("MINTAGE_FOREIGN_AUDIENCE", "", "`aud` that its tokens must have"),
     SettingDoc(
@@ -186,6 +188,9 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     postgres_bin = environment.get("MINTAGE_POSTGRES_BIN")
     country_file = environment.get("MINTAGE_COUNTRY_FILE")
     secrets_file = environment.get("MINTAGE_SECRETS_FILE")
+    secrets_text = environment.get("MINTAGE_SECRETS")
+    if secrets_file and secrets_text:
+        raise SettingsError("give one of MINTAGE_SECRETS and MINTAGE_SECRETS_FILE")
     foreign = _foreign_issuer(environment, platform_url)
     return Settings(
         data_dir=data_dir,
@@ -210,6 +215,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             foreign_issuer=foreign.issuer if foreign is not None else "",
         ),
         foreign_issuer=foreign,
+        secrets_text=secrets_text or None,
         direct_database_url=_database_url(environment, "MINTAGE_DIRECT_DATABASE_URL"),
         replica_url=_database_url(environment, "MINTAGE_REPLICA_URL"),
     )

@@ -1,9 +1,10 @@
 """Tokens of callers: made and verified. Each kind has its own key, algorithm and audience.
 
 Sessions are ES256 with a `kid` of ours; the anon and service keys are HS256, and so, with another
-key, are the tokens that API keys are exchanged for. The algorithm belongs to the configured key and
-is never taken from the token (SECURITY). Not here: refresh tokens (opaque, rows of `user_session`),
-signed URLs of packs, tokens of a foreign issuer (`api.foreign`), and what a caller may do.
+key, are the tokens that API keys are exchanged for. Of the keys of a kind the first signs and all
+verify. The algorithm belongs to the configured key and is never taken from the token (SECURITY). Not
+here: refresh tokens (opaque, rows of `user_session`), signed URLs of packs, tokens of a foreign issuer
+(`api.foreign`), and what a caller may do.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from mintage.rules.roles import SCOPES, Scope
 from mintage.secrets import Secrets
+from mintage.signed_tokens import signed, verified
 
 ANON: Final = "anon"
 SERVICE_ROLE: Final = "service_role"
@@ -98,8 +100,7 @@ class Tokens:
             "api_key_id": str(client.api_key_id),
             "scopes": sorted(client.scopes),
         }
-        key = _client_key(self.secrets)
-        return jwt.encode(claims, key, algorithm="HS256", headers={"kid": CLIENT_KID})
+        return signed(claims, _client_keys(self.secrets), family=CLIENT_KID)
 
     def verify(self, token: str) -> Session | KeyToken | ClientToken:
         """Whose token it is. Raises `TokenRefused` for anything that is not exactly right."""
@@ -110,7 +111,7 @@ class Tokens:
             if not _HEADER_NAMES.issuperset(header):
                 raise TokenRefused
             if header.get("alg") == "HS256":
-                if header.get("kid") == CLIENT_KID:
+                if str(header.get("kid")).partition(".")[0] == CLIENT_KID:
                     return self._verify_client_token(token)
                 return self._verify_key_token(token)
             return self._verify_session(token, header.get("kid"))
@@ -142,14 +143,13 @@ class Tokens:
         return Session(UUID(claims["sub"]), UUID(claims["session_id"]))
 
     def _verify_key_token(self, token: str) -> KeyToken:
-        claims = jwt.decode(
+        claims = verified(
             token,
-            self.secrets.api_secret,
-            algorithms=["HS256"],
+            self.secrets.api_secrets,
             audience=API_AUDIENCE,
             issuer=API_ISSUER,
-            leeway=self.leeway_s,
-            options={"require": ["iss", "aud", "exp", "iat"], "strict_aud": True},
+            leeway_s=self.leeway_s,
+            require=["iss", "aud", "exp", "iat"],
         )
         match claims.get("role"):
             case "anon":
@@ -159,14 +159,14 @@ class Tokens:
         raise TokenRefused
 
     def _verify_client_token(self, token: str) -> ClientToken:
-        claims = jwt.decode(
+        claims = verified(
             token,
-            _client_key(self.secrets),
-            algorithms=["HS256"],
+            _client_keys(self.secrets),
+            family=CLIENT_KID,
             audience=CLIENT_AUDIENCE,
             issuer=self.issuer,
-            leeway=self.leeway_s,
-            options={"require": ["iss", "aud", "exp", "iat", "sub"], "strict_aud": True},
+            leeway_s=self.leeway_s,
+            require=["iss", "aud", "exp", "iat", "sub"],
         )
         scopes = frozenset(scope for scope in SCOPES if scope in claims["scopes"])
         return ClientToken(UUID(claims["api_key_id"]), UUID(claims["brand_id"]), scopes)
@@ -186,10 +186,10 @@ def service_key(secrets: Secrets) -> str:
     return _key_token(secrets, SERVICE_ROLE)
 
 
-def _client_key(secrets: Secrets) -> bytes:
-    """The key of clients' tokens, drawn from the secret of the anon and service keys (RFC 5869)."""
-    hkdf = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"mintage client tokens")
-    return hkdf.derive(secrets.api_secret)
+def _client_keys(secrets: Secrets) -> list[bytes]:
+    """The keys of clients' tokens, drawn from the secrets of the anon and service keys (RFC 5869)."""
+    info = b"mintage client tokens"
+    return [HKDF(SHA256(), 32, salt=None, info=info).derive(each) for each in secrets.api_secrets]
 
 
 def now_s() -> int:
@@ -206,4 +206,4 @@ def _key_token(secrets: Secrets, role: str) -> str:
         "iat": secrets.created_at,
         "exp": secrets.created_at + API_KEY_LIFETIME_S,
     }
-    return jwt.encode(claims, secrets.api_secret, algorithm="HS256")
+    return signed(claims, secrets.api_secrets)

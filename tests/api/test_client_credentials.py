@@ -78,7 +78,8 @@ async def test_a_key_is_exchanged_for_a_token_of_fifteen_minutes(api: Api) -> No
     }
     header = jwt.get_unverified_header(content["access_token"])
     claims = jwt.decode(content["access_token"], options={"verify_signature": False})
-    assert header == {"alg": "HS256", "typ": "JWT", "kid": CLIENT_KID}
+    assert header.pop("kid").partition(".")[0] == CLIENT_KID
+    assert header == {"alg": "HS256", "typ": "JWT"}
     assert claims.pop("exp") == claims.pop("iat") + 900
     assert claims == {
         "iss": "https://mint.example.com/auth/v1",
@@ -410,10 +411,10 @@ async def test_tokens_of_one_kind_are_not_taken_as_another(api: Api) -> None:
 
 
 async def test_a_client_token_that_is_not_exactly_right_is_refused(api: Api) -> None:
-    from mintage.tokens import _client_key
+    from mintage.tokens import _client_keys
 
     key_id = (await new_key(api.world))["id"]
-    key = _client_key(api.door.secrets)
+    (key,) = _client_keys(api.door.secrets)
     right = jwt.encode(client_claims(api, key_id), key, "HS256", {"kid": CLIENT_KID})
     assert await called(api, "list_products", {"authorization": f"Bearer {right}"}) == 200
     for changes in (

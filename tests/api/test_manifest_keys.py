@@ -20,7 +20,6 @@ from mintage.packs.signed_manifest import (
 )
 from mintage.secrets import (
     SecretsError,
-    new_manifest_key_text,
     new_secrets_text,
     parse_secrets,
 )
@@ -68,13 +67,6 @@ def test_the_first_of_two_keys_signs_and_both_verify() -> None:
     for signer, kid in ((before, "old"), (secrets, "new")):
         manifest = read_manifest(signed_manifest(CONTENT, signer.manifest_keys[0]))
         assert check_signature(manifest, keys) == kid
-
-
-def test_a_printed_key_can_be_put_first() -> None:
-    before = json.loads(new_secrets_text())
-    entries = [json.loads(new_manifest_key_text()), *before["manifest_keys"]]
-    after = parse_secrets(json.dumps(before | {"manifest_keys": entries}))
-    assert [key.kid for key in after.manifest_keys] == [each["kid"] for each in entries]
 
 
 def test_a_file_of_before_there_were_manifests_has_one_key_for_good() -> None:

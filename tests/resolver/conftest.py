@@ -17,5 +17,7 @@ async def desk(world: World) -> Desk:
     async with database.transaction(SERVICE.identity(None)) as connection:
         await connection.execute("select ensure_scan_event_partitions($1, 1)", NOW)
     buffer = ScanBuffer(database, limits)
-    resolver = Resolver(database, limits, buffer, KEY, frozenset({PROXY}), pinned_now=NOW)
+    resolver = Resolver(
+        database, limits, buffer, lambda: (KEY,), frozenset({PROXY}), pinned_now=NOW
+    )
     return Desk(world, resolver, buffer)

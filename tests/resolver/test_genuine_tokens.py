@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mintage.resolver.genuine_tokens import TOKEN_LENGTH, TOKEN_LIFETIME_S, GenuineTokens
 from tests.resolver.desk import KEY, NOW
 
-TOKENS = GenuineTokens(KEY)
+TOKENS = GenuineTokens((KEY,))
 BRAND, PRODUCT = UUID(int=1), UUID(int=2)
 
 
@@ -35,7 +35,7 @@ def test_a_token_is_for_one_brand_one_product_one_key_and_until_the_end_of_the_n
     assert TOKENS.read(token, BRAND, PRODUCT, end) is None
     assert TOKENS.read(token, PRODUCT, PRODUCT, NOW) is None
     assert TOKENS.read(token, BRAND, BRAND, NOW) is None
-    assert GenuineTokens(KEY[::-1]).read(token, BRAND, PRODUCT, NOW) is None
+    assert GenuineTokens((KEY[::-1],)).read(token, BRAND, PRODUCT, NOW) is None
 
 
 @pytest.mark.parametrize("place", range(TOKEN_LENGTH))
@@ -53,4 +53,4 @@ def test_any_other_text_is_no_token(text: str) -> None:
 
 def test_a_short_key_is_refused() -> None:
     with pytest.raises(ValueError, match="32 bytes"):
-        GenuineTokens(KEY[:31])
+        GenuineTokens((KEY[:31],))

@@ -159,7 +159,7 @@ async def _work(dsn: str, folder: Path) -> None:
     database = await patiently_opened(dsn, "soak worker", connections=4)
     platform = Platform(database, LIMITS)
     duties = (Duty("fold tallies", 0.5, fold_tallies), Duty("sweep", 10.0, sweep))
-    worker = Worker(platform, dsn, lanes_of(platform, store, manifest_key()), duties)
+    worker = Worker(platform, dsn, lanes_of(platform, store, manifest_key), duties)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
     await worker.run()
     await database.close()

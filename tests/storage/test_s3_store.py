@@ -208,7 +208,7 @@ async def test_a_wrong_store_ends_the_start(
         settings=read_settings({"MINTAGE_DATA": str(tmp_path)}),
         direct_dsn="",
         platform=world.platform,
-        secrets=parse_secrets(new_secrets_text()),
+        keys=parse_secrets(new_secrets_text()),
         store=opened(bucket="no-such-bucket"),
     )
     with pytest.raises(SettingsError, match="no such bucket"):

@@ -54,7 +54,7 @@ async def _running(worker: Worker) -> AsyncIterator[asyncio.Task[None]]:
 
 
 def _worker(world: World, dsn: str, store: PackStore, *duties: Duty) -> Worker:
-    return Worker(world.platform, dsn, lanes_of(world.platform, store, manifest_key()), duties)
+    return Worker(world.platform, dsn, lanes_of(world.platform, store, manifest_key), duties)
 
 
 async def _until_listening(world: World) -> None:

@@ -25,7 +25,7 @@ from mintage.db.queries import query
 from mintage.errors import METHOD_NOT_ALLOWED, NOT_AUTHENTICATED, MintageError
 from mintage.operations.call import ANONYMOUS, SERVICE, Call, Caller
 from mintage.perform import Platform
-from mintage.secrets import Secrets
+from mintage.secrets import Secrets, SecretsSource
 from mintage.settings import Settings
 from mintage.tokens import ClientToken, KeyToken, Session, TokenRefused, Tokens
 
@@ -44,7 +44,7 @@ class Door:
 
     platform: Platform
     settings: Settings
-    secrets: Secrets
+    keys: SecretsSource
     store: PackStore
     big_bodies: BigBodies = field(default_factory=BigBodies)
     sign_in_tries: Tries = field(default_factory=Tries)
@@ -54,6 +54,11 @@ class Door:
         default_factory=lambda: asyncio.Semaphore(_PASSWORD_CHECKS_AT_ONCE)
     )
     foreign_users: ForeignUsers | None = None
+
+    @property
+    def secrets(self) -> Secrets:
+        """The secrets of now."""
+        return self.keys.current
 
     @property
     def tokens(self) -> Tokens:

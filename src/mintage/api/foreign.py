@@ -130,7 +130,7 @@ def foreign_users(
     secret: bytes | None = None
     if given.jwt_secret is not None:
         secret = checked_secret("MINTAGE_FOREIGN_JWT_SECRET", given.jwt_secret)
-        if secret in {secrets.api_secret, secrets.storage_key, secrets.product_page_key}:
+        if secret in secrets.texts:
             raise SecretsError("MINTAGE_FOREIGN_JWT_SECRET must differ from Mintage's own secrets")
     keys = ForeignKeys(given.jwks_url) if given.jwks_url is not None else None
     return ForeignUsers(given.issuer, given.audience, leeway_s, database, secret, keys)

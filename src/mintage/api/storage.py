@@ -177,7 +177,7 @@ async def _download_signed(door: Door, request: Request) -> Response:
     tokens = request.query_params.getlist("token")
     if len(tokens) != 1 or len(tokens[0]) > _TOKEN_CHARACTERS_MAX:
         raise bad_token("is missing" if not tokens else "is none")
-    permit = read_permit(door.secrets.storage_key, tokens[0])
+    permit = read_permit(door.secrets.storage_keys, tokens[0])
     if permit is None or (permit.bucket, permit.path) != (BUCKET, path):
         raise bad_token("does not open this path")
     raw: dict[str, object] = {
@@ -317,5 +317,5 @@ def _signed_url(door: Door, caller: Caller, file: PackFile, answer: Answer, life
         signer_type=caller.kind,
         signer_id=caller.id,
     )
-    token = sign_permit(door.secrets.storage_key, permit)
+    token = sign_permit(door.secrets.storage_keys, permit)
     return f"/object/sign/{BUCKET}/{file.path}?token={token}"

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from starlette.responses import Response
 
 from mintage.secrets import Secrets
+from mintage.signed_tokens import signed, verified
 from mintage.tokens import Session, TokenRefused, now_s
 
 COOKIE: Final = "mintage_console"
@@ -48,19 +49,18 @@ class Cookies:
             "iat": issued_at,
             "exp": issued_at + LIFETIME_S,
         }
-        return jwt.encode(claims, _key(self.secrets, b"session"), algorithm="HS256")
+        return signed(claims, _keys(self.secrets, b"session"))
 
     def read_session(self, token: str) -> Session:
         """The session that the cookie names. Raises `TokenRefused` for anything else."""
         if len(token) > _TOKEN_CHARACTERS_MAX:
             raise TokenRefused
         try:
-            claims = jwt.decode(
+            claims = verified(
                 token,
-                _key(self.secrets, b"session"),
-                algorithms=["HS256"],
+                _keys(self.secrets, b"session"),
                 audience=AUDIENCE,
-                options={"require": ["aud", "exp", "iat", "sub"], "strict_aud": True},
+                require=["aud", "exp", "iat", "sub"],
             )
             return Session(UUID(claims["sub"]), UUID(claims["sid"]))
         except (jwt.PyJWTError, LookupError, TypeError, ValueError, AttributeError):
@@ -98,16 +98,22 @@ class Cookies:
 
     def form_token(self, session: Session) -> str:
         """What every form of this session carries, and no other site can know."""
-        key = _key(self.secrets, b"forms")
-        digest = hmac.digest(key, session.session_id.bytes, hashlib.sha256)
-        return base64.urlsafe_b64encode(digest).decode("ascii").rstrip("=")
+        return _form_token(_keys(self.secrets, b"forms")[0], session)
 
     def is_form_token(self, session: Session, given: str) -> bool:
         """True if a form that carries `given` is one of this session's pages."""
-        return hmac.compare_digest(self.form_token(session).encode(), given.encode())
+        return any(
+            hmac.compare_digest(_form_token(key, session).encode(), given.encode())
+            for key in _keys(self.secrets, b"forms")
+        )
 
 
-def _key(secrets: Secrets, use: bytes) -> bytes:
-    """A key for `use`, drawn from the platform's secret (RFC 5869)."""
-    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"mintage console " + use)
-    return derived.derive(secrets.api_secret)
+def _form_token(key: bytes, session: Session) -> str:
+    digest = hmac.digest(key, session.session_id.bytes, hashlib.sha256)
+    return base64.urlsafe_b64encode(digest).decode("ascii").rstrip("=")
+
+
+def _keys(secrets: Secrets, use: bytes) -> list[bytes]:
+    """The keys for `use`, drawn from the platform's secrets (RFC 5869): the first signs."""
+    info = b"mintage console " + use
+    return [HKDF(SHA256(), 32, salt=None, info=info).derive(each) for each in secrets.api_secrets]

@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from mintage.operations.accounts import OpenSession
 from mintage.perform import Platform
-from mintage.secrets import Secrets
+from mintage.secrets import Secrets, SecretsSource
 from mintage.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,9 +32,14 @@ class ConsoleDoor:
 
     platform: Platform
     settings: Settings
-    secrets: Secrets
+    keys: SecretsSource
     store: PackStore
     sign_in: SignIn
+
+    @property
+    def secrets(self) -> Secrets:
+        """The secrets of now."""
+        return self.keys.current
 
     @property
     def is_https(self) -> bool:

@@ -118,7 +118,7 @@ async def download(visit: Visit) -> Response:
         signer_type="user",
         signer_id=visit.session.user_id,
     )
-    token = sign_permit(visit.door.secrets.storage_key, permit)
+    token = sign_permit(visit.door.secrets.storage_keys, permit)
     url = f"/storage/v1/object/sign/{BUCKET}/{path}?token={token}"
     return RedirectResponse(url, 303, HEADERS)
 

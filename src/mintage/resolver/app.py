@@ -7,7 +7,8 @@ names (`reading`), which link answers (`negotiate`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -55,14 +56,14 @@ _RETRY_AFTER_S: Final = 1
 class Resolver:
     """What resolving needs. `pinned_now` is for tests only: the clock stands still.
 
-    `database` is the primary. `product_page_key` signs the tokens of product pages (32 bytes or more,
-    used for nothing else).
+    `database` is the primary. `product_page_keys` are those of now (32 bytes or more, used for nothing
+    else): the first signs the tokens of product pages, all verify.
     """
 
     database: Database
     limits: Limits
     scan_buffer: ScanBuffer
-    product_page_key: bytes = field(repr=False)
+    product_page_keys: Callable[[], Sequence[bytes]]
     trusted_proxies: frozenset[str] = frozenset()
     pinned_now: datetime | None = None
     replica: Replica | None = None
@@ -97,9 +98,12 @@ class _Application:
         self._resolver = resolver
         self._reader = Reader(resolver.database, resolver.replica, resolver.limits)
         self._proxies = TrustedProxies(resolver.trusted_proxies)
-        self._tokens = GenuineTokens(resolver.product_page_key)
         self._activations = Activations(resolver.database, resolver.limits)
         self._misses = MissLimit(resolver.limits)
+
+    @property
+    def _tokens(self) -> GenuineTokens:
+        return GenuineTokens(self._resolver.product_page_keys())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":

@@ -11,6 +11,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import lru_cache
@@ -30,18 +31,18 @@ _TOKENS_REMEMBERED: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class GenuineTokens:
-    """Makes and reads tokens with `key`, which signs nothing else."""
+    """Makes tokens with the first of `keys`, which sign nothing else, and reads those of all."""
 
-    key: bytes = field(repr=False)
+    keys: Sequence[bytes] = field(repr=False)
 
     def __post_init__(self) -> None:
-        if len(self.key) < _KEY_BYTES_MIN:
+        if not self.keys or any(len(key) < _KEY_BYTES_MIN for key in self.keys):
             raise ValueError(f"the key of product pages has {_KEY_BYTES_MIN} bytes or more")
 
     def make(self, brand_id: UUID, product_id: UUID, first_scanned_on: date, now: datetime) -> str:
         """32 URL-safe characters: days since year 1, end in Unix seconds, 128 bits of HMAC-SHA256."""
         hour = int(now.timestamp()) // TOKEN_LIFETIME_S
-        return _token(self.key, brand_id, product_id, first_scanned_on.toordinal(), hour)
+        return _token(self.keys[0], brand_id, product_id, first_scanned_on.toordinal(), hour)
 
     def read(self, token: str, brand_id: UUID, product_id: UUID, now: datetime) -> date | None:
         """The day of the first scan, or None for a token that is forged, over, or of another product."""
@@ -52,7 +53,10 @@ class GenuineTokens:
         except (binascii.Error, UnicodeEncodeError):
             return None
         facts, signature = octets[:_FACTS_BYTES], octets[_FACTS_BYTES:]
-        if not hmac.compare_digest(signature, _signature(self.key, brand_id, product_id, facts)):
+        if not any(
+            hmac.compare_digest(signature, _signature(key, brand_id, product_id, facts))
+            for key in self.keys
+        ):
             return None
         if int.from_bytes(facts[4:], "big") <= now.timestamp():
             return None

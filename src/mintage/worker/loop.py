@@ -161,10 +161,10 @@ class Worker:
 def lanes_of(
     platform: Platform,
     store: PackStore,
-    manifest_key: ManifestKey,
+    manifest_key: Callable[[], ManifestKey],
     workshop: Workshop | None = None,
 ) -> tuple[Lane, ...]:
-    """The lanes of a worker process: minting and packing."""
+    """The lanes of a worker process: minting and packing. `manifest_key` gives the key of now."""
 
     async def mint() -> bool:
         answer = await perform(platform, SYSTEM, RPCS["process_mint_job_batch"], {}, "worker")
@@ -173,7 +173,7 @@ def lanes_of(
     async def pack() -> bool:
         transactions = platform.transactions(SYSTEM, "worker")
         outcome = await process_payload_pack(
-            transactions, store, workshop=workshop, manifest_key=manifest_key
+            transactions, store, workshop=workshop, manifest_key=manifest_key()
         )
         return outcome.result != "idle"
 
