@@ -248,6 +248,19 @@ def test_statements_live_in_sql_files() -> None:
     assert not written, "move the statement to sql/queries/<noun>.sql"
 
 
+def test_a_test_that_looks_at_sessions_names_its_database() -> None:
+    wide = [
+        f"{path}:{node.lineno}"
+        for path, tree in modules("tests/").items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and re.search(r"\bfrom pg_(?:locks|stat_activity)\b", node.value)
+        and "current_database()" not in node.value
+    ]
+    assert not wide, "other tests use the same server: where datname = current_database()"
+
+
 def code_of(statement: Statement) -> str:
     """A statement without comments and texts."""
     return re.sub(r"'[^']*'", "''", re.sub(r"--.*", "", statement.text))

@@ -109,7 +109,10 @@ def _cut_once_before(
 
 
 async def _until_nobody_else_is_connected(world: World) -> None:
-    far = "select count(*) from pg_stat_activity where application_name = 'mintage far'"
+    far = (
+        "select count(*) from pg_stat_activity "
+        "where datname = current_database() and application_name = 'mintage far'"
+    )
     while await value(world, far):
         await asyncio.sleep(0.002)
 

@@ -29,7 +29,7 @@ from tests.support.minting import (
     transactions,
     with_limits,
 )
-from tests.support.refusals import until_somebody_waits
+from tests.support.waiting import until_somebody_waits, waiting
 from tests.support.world import World
 
 
@@ -86,7 +86,7 @@ async def test_a_cycle_that_waits_for_the_other_under_its_epoch_closes_nothing(
             for claim in (first, second)
         ]
         await until_somebody_waits(world)
-        while await _waiting(world) < 2:
+        while await waiting(world) < 2:
             await asyncio.sleep(0.002)
         await holder.execute("commit")
     results = await asyncio.gather(*both, return_exceptions=True)
@@ -95,11 +95,6 @@ async def test_a_cycle_that_waits_for_the_other_under_its_epoch_closes_nothing(
     await drained(world)
     await assert_minted_exactly(world, submitted, 10)
     assert await broken_invariants(world) == {}
-
-
-async def _waiting(world: World) -> int:
-    found = await row(world, "select count(*) as n from pg_locks where not granted")
-    return int(found["n"])
 
 
 class _Halted(PackStore):

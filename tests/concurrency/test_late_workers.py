@@ -25,7 +25,7 @@ from tests.support.minting import (
     units_of,
     with_limits,
 )
-from tests.support.refusals import until_somebody_waits
+from tests.support.waiting import until_somebody_waits
 from tests.support.world import World
 
 FAILED_KEYS = ["ok", "status", "attempts", "error", "done"]

@@ -23,7 +23,7 @@ from tests.support.minting import (
     transactions,
     with_limits,
 )
-from tests.support.refusals import until_somebody_waits
+from tests.support.waiting import until_somebody_waits
 from tests.support.world import World
 
 ORDER = ("work_item", "mint_job", "mint_batch", "mint_lot", "product_batch")

@@ -17,10 +17,10 @@ from tests.support.minting import (
     event_types_of,
     job_of,
     production_batch,
-    value,
     with_limits,
 )
 from tests.support.refusals import blocked_by, raced
+from tests.support.waiting import until_somebody_waits
 from tests.support.world import World
 
 
@@ -58,8 +58,7 @@ async def test_a_job_that_is_held_is_busy_for_the_kick_and_nothing_for_the_sched
     async with world.platform.database.pool.acquire() as holder:
         await holder.execute("begin; select from mint_batch for update")
         held = asyncio.create_task(cycle(world, batch_size=10))
-        while not await value(world, "select exists (select from pg_locks where not granted)"):
-            await asyncio.sleep(0.005)
+        await until_somebody_waits(world)
         kicked, idle = await cycle(world, submitted), await cycle(world)
         await holder.execute("commit")
     assert (kicked["busy"], kicked["units_created"], kicked["done"]) == (True, 0, False)

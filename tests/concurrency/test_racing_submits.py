@@ -20,7 +20,8 @@ from tests.support.minting import (
     rows,
     value,
 )
-from tests.support.refusals import raced, until_somebody_waits
+from tests.support.refusals import raced
+from tests.support.waiting import until_somebody_waits, waiting
 from tests.support.world import World
 
 KEY = "order 4711"
@@ -108,7 +109,7 @@ async def test_a_submit_waits_for_the_one_before_it_with_its_key(world: World) -
         first = asyncio.create_task(world.submit(product_id, 10, **asked))
         await until_somebody_waits(world)
         second = asyncio.create_task(world.submit(product_id, 10, **asked))
-        while await _waiting(world) < 2:
+        while await waiting(world) < 2:
             await asyncio.sleep(0.01)
         await holder.execute("commit")
     answers = [await first, await second]
@@ -138,10 +139,10 @@ async def test_a_production_batch_closed_while_a_request_waits_takes_nothing(wor
     async with world.platform.database.pool.acquire() as holder:
         await holder.execute("begin")
         await holder.execute("update product_batch set status = 'CLOSED' where id = $1", source)
-        waiting = asyncio.create_task(world.submit(product_id, 10, product_batch_id=source))
+        waiter = asyncio.create_task(world.submit(product_id, 10, product_batch_id=source))
         await until_somebody_waits(world)
         await holder.execute("commit")
-    assert _codes([await waiting]) == ["PRODUCT_BATCH_NOT_READY"]
+    assert _codes([await waiter]) == ["PRODUCT_BATCH_NOT_READY"]
     assert (await counts(world))["mint_job"] == 0
 
 
@@ -177,10 +178,10 @@ async def test_a_racer_is_told_which_serial_another_took_meanwhile(world: World)
             world.brand_id,
             other["mint_batch_id"],
         )
-        waiting = asyncio.create_task(world.submit(product_id, 3, serials=["A", "B", "C"]))
+        waiter = asyncio.create_task(world.submit(product_id, 3, serials=["A", "B", "C"]))
         await until_somebody_waits(world)
         await holder.execute("commit")
-    (reason,) = (await waiting)["blocking_reasons"]
+    (reason,) = (await waiter)["blocking_reasons"]
     assert reason["details"] == {"count": 1, "first": [{"index": 1, "serial": "B"}]}
     assert await value(world, "select count(*) from serial_registry") == 2
 
@@ -211,18 +212,13 @@ async def test_requests_of_many_products_do_not_wait_for_each_other(world: World
     async with world.platform.database.pool.acquire() as holder:
         await holder.execute("begin")
         await execute_on(holder, source)
-        waiting = asyncio.create_task(world.submit(held, 10, product_batch_id=source))
+        waiter = asyncio.create_task(world.submit(held, 10, product_batch_id=source))
         await until_somebody_waits(world)
         assert (await world.submit(free, 10))["ok"]
         assert (await world.submit(held, 10))["ok"]
         await holder.execute("commit")
-    assert (await waiting)["ok"]
+    assert (await waiter)["ok"]
 
 
 async def execute_on(holder: Any, source: UUID) -> None:
     await holder.execute("select from product_batch where id = $1 for update", source)
-
-
-async def _waiting(world: World) -> int:
-    found: int = await value(world, "select count(*) from pg_locks where not granted")
-    return found

@@ -32,8 +32,9 @@ from tests.support.minting import (
     value,
     with_limits,
 )
-from tests.support.refusals import raced, until_somebody_waits
+from tests.support.refusals import raced
 from tests.support.scans import scan
+from tests.support.waiting import until_somebody_waits
 from tests.support.world import World
 
 LOCKED_BY_A_VOID = ("work_item", "mint_job", "mint_batch", "product_batch")

@@ -32,7 +32,8 @@ MINT_STEPS: list[Step] = [
 ]
 PACK_STEPS: list[Step] = ["pack_started", "pack_claimed", "pack_written", "pack_group_finished"]
 ITS_SESSION = (
-    "select pid from pg_stat_activity where application_name = 'mintage faulty worker' "
+    "select pid from pg_stat_activity where datname = current_database() "
+    "and application_name = 'mintage faulty worker' "
     "order by query_start desc limit 1"
 )
 

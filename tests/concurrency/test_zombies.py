@@ -35,6 +35,7 @@ from tests.support.minting import (
     value,
     with_limits,
 )
+from tests.support.waiting import waiting
 from tests.support.world import World
 
 UNITS, CHUNK = 7, 3
@@ -54,7 +55,7 @@ OVERTAKEN_WITH_A_PACK: list[Step] = [
 SHORT_LEASES = Limits(job_lease_s=0.2)
 END_OF_ALL = (
     "select count(pg_terminate_backend(pid, 5000)) from pg_stat_activity "
-    "where application_name = 'mintage faulty worker'"
+    "where datname = current_database() and application_name = 'mintage faulty worker'"
 )
 
 
@@ -165,9 +166,7 @@ async def test_a_void_at_any_step_of_a_cycle_comes_before_it_or_after_it(
                 "set_mint_batch_status", mint_batch_id=submitted["mint_batch_id"], status="voided"
             )
         )
-        while not voiding.done() and not await value(
-            world, "select exists (select from pg_locks where not granted)"
-        ):
+        while not voiding.done() and not await waiting(world):
             await asyncio.sleep(0.005)
         goes_on(sleeper)
         assert (await voiding)["ok"]

@@ -174,7 +174,8 @@ async def _copy_to_a_server_that_dies(dsn: str) -> None:
 
     copying = asyncio.create_task(copy())
     waiting = (
-        "select pid from pg_stat_activity where query like 'COPY%' and wait_event_type = 'Lock'"
+        "select pid from pg_stat_activity where datname = current_database() "
+        "and query like 'COPY%' and wait_event_type = 'Lock'"
     )
     while (pid := await ask(dsn, waiting)) is None:
         await asyncio.sleep(0.01)

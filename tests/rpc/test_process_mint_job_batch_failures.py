@@ -37,7 +37,8 @@ from tests.support.minting import (
     units_of,
     with_limits,
 )
-from tests.support.refusals import refused_with, until_somebody_waits
+from tests.support.refusals import refused_with
+from tests.support.waiting import WAITERS, until_somebody_waits
 from tests.support.world import World
 
 FAILED_KEYS = ["ok", "status", "attempts", "error", "done"]
@@ -247,7 +248,7 @@ async def test_a_lost_connection_is_no_attempt(world: World) -> None:
         await until_somebody_waits(world)
         await execute(
             world,
-            "select pg_terminate_backend(pid) from pg_locks where not granted and pid <> pg_backend_pid()",
+            f"select pg_terminate_backend(pid) from ({WAITERS}) as waiter where pid <> pg_backend_pid()",
         )
         await refused_with(UNAVAILABLE, running)
     item = await _item(world, submitted)

@@ -12,14 +12,8 @@ import pytest
 from mintage.errors import FORBIDDEN
 from mintage.operations.call import SERVICE
 from mintage.operations.passwords import hash_password, verify_nothing, verify_password
-from tests.support.refusals import (
-    bad_arguments,
-    blocked_by,
-    payloads,
-    raced,
-    refused_with,
-    until_somebody_waits,
-)
+from tests.support.refusals import bad_arguments, blocked_by, payloads, raced, refused_with
+from tests.support.waiting import until_somebody_waits
 from tests.support.world import World
 
 KEYS = ["ok", "user_id", "role", "password"]

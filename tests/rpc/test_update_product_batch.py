@@ -18,8 +18,8 @@ from tests.support.refusals import (
     raced,
     refused_with,
     same_bytes,
-    until_somebody_waits,
 )
+from tests.support.waiting import until_somebody_waits
 from tests.support.world import World
 
 

@@ -153,7 +153,14 @@ async def test_a_failing_first_migration_leaves_not_even_the_history(empty_dsn: 
 async def test_the_lock_is_free_after_a_failure(empty_dsn: str) -> None:
     with pytest.raises(asyncpg.DivisionByZeroError):
         await migrate(empty_dsn, [migration(1, "select 1 / 0;")])
-    assert await ask(empty_dsn, "select count(*) from pg_locks where locktype = 'advisory'") == 0
+    assert (
+        await ask(
+            empty_dsn,
+            "select count(*) from pg_locks where locktype = 'advisory' "
+            "and database = (select oid from pg_database where datname = current_database())",
+        )
+        == 0
+    )
 
 
 async def test_a_lock_that_is_never_given_back_is_told(

@@ -40,7 +40,10 @@ Deed = Literal["kill", "stop", "fail"]
 APPLICATION = "faulty worker"
 WAIT_LIMIT_S = 60
 NOBODY = 65534
-_CONNECTED = "select count(*) from pg_stat_activity where application_name = $1"
+_CONNECTED = (
+    "select count(*) from pg_stat_activity "
+    "where datname = current_database() and application_name = $1"
+)
 
 
 class Failed(Exception):

@@ -62,18 +62,3 @@ def same_bytes(first: MintageError, second: MintageError) -> bool:
         getattr(first, name) == getattr(second, name)
         for name in ("kind", "message", "details", "hint", "problems", "retry_after_s")
     )
-
-
-async def until_somebody_waits(world: World) -> None:
-    """Return once a transaction waits for another one's lock."""
-    statement = "select exists (select from pg_locks where not granted)"
-    pool = world.platform.database.pool
-    while not await pool.fetchval(statement):
-        await asyncio.sleep(0.01)
-
-
-async def until_nobody_waits(world: World) -> None:
-    """Return once no transaction waits: the server has noticed that a killed client is gone."""
-    statement = "select exists (select from pg_locks where not granted)"
-    while await world.platform.database.pool.fetchval(statement):
-        await asyncio.sleep(0.01)

@@ -25,7 +25,7 @@ from tests.support.minting import (
     units_of,
     value,
 )
-from tests.support.refusals import until_nobody_waits, until_somebody_waits
+from tests.support.waiting import until_nobody_waits, until_somebody_waits
 from tests.support.world import World
 
 ROOT = Path(__file__).parents[2]
