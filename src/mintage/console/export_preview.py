@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from PIL import Image
-
 from mintage.console.acting import refusal_sentence
 from mintage.console.forms import Form
 from mintage.console.option_fields import options_of
@@ -28,6 +26,7 @@ from mintage.packs.formats import FORMATS
 from mintage.packs.label_options import LabelsPdfOptions
 from mintage.packs.label_rendering import rendered
 from mintage.packs.labels_pdf import start_position
+from mintage.packs.libraries import png_of
 from mintage.packs.making import pack_chunks
 from mintage.rpcs import Rpc
 
@@ -94,10 +93,8 @@ def _label(context: PackContext, options: LabelsPdfOptions, content: bytes) -> P
     pixels_a_mm = min(_PIXELS_A_MM, _LABEL_PIXELS_MAX / largest_mm)
     with rendered(content, sheet) as labels:
         pixels = labels.label(0, start_position(context, options) - 1, pixels_a_mm)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
     name = f"{sheet.label_width_mm:g} × {sheet.label_height_mm:g} mm"
-    return Preview(image_url=_data_url("png", buffer.getvalue()), name=name)
+    return Preview(image_url=_data_url("png", png_of(pixels)), name=name)
 
 
 def _first_picture(content: bytes) -> Preview:

@@ -13,19 +13,15 @@ from functools import lru_cache
 from typing import Final
 
 import numpy as np
-from reportlab import rl_config
-from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfgen.canvas import Canvas
 
 from mintage.packs.label_fonts import FILES, FontWeight, font_of
 from mintage.packs.label_layout import POINT_MM
+from mintage.packs.libraries import new_canvas
 from mintage.packs.symbols import Symbol
 
 _CHUNK_BYTES: Final = 256 * 1024
 _KEPT_TEXTS: Final = 64
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "(": r"\(", ")": r"\)"})
-# Streams in base 85 would be a quarter larger, for transports of seven bits that nobody has.
-rl_config.useA85 = 0
 
 
 class LabelDocument:
@@ -34,17 +30,10 @@ class LabelDocument:
     def __init__(
         self, page_width_mm: float, page_height_mm: float, title: str, author: str, moment: datetime
     ) -> None:
-        for weight in FILES:
-            pdfmetrics.registerFont(font_of(weight).face)
         self._buffer = io.BytesIO()
-        # Its first font would be Helvetica, which is not embedded.
-        self._canvas = Canvas(
-            self._buffer,
-            pagesize=(page_width_mm / POINT_MM, page_height_mm / POINT_MM),
-            pageCompression=1,
-            invariant=1,
-            initialFontName=font_of("regular").face.fontName,
-        )
+        page_size_pt = (page_width_mm / POINT_MM, page_height_mm / POINT_MM)
+        faces = [font_of(weight).face for weight in FILES]
+        self._canvas = new_canvas(self._buffer, page_size_pt, faces)
         self._canvas.setTitle(title)
         self._canvas.setAuthor(author)
         self._canvas.setCreator("Mintage")

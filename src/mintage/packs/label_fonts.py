@@ -10,9 +10,12 @@ import unicodedata
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import resources
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-from reportlab.pdfbase.ttfonts import TTFont
+from mintage.packs.libraries import font_face
+
+if TYPE_CHECKING:
+    from reportlab.pdfbase.ttfonts import TTFont
 
 FontWeight = Literal["regular", "bold"]
 FILES: Final[dict[FontWeight, str]] = {
@@ -77,7 +80,7 @@ def font_of(weight: FontWeight) -> Font:
     """The font of a weight, read once a process."""
     file = resources.files("mintage.packs").joinpath("fonts", FILES[weight])
     with resources.as_file(file) as path:
-        face = TTFont(f"Mintage{weight.title()}", str(path), shapable=False)
+        face = font_face(f"Mintage{weight.title()}", path)
     widths = tuple(float(face.face.getCharWidth(code)) for code in range(_ASCII_END))
     return Font(weight, face, widths)
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import pypdfium2
 from numpy.typing import NDArray
 
 from mintage.packs.label_layout import POINT_MM
 from mintage.packs.label_sheets import Sheet
+from mintage.packs.libraries import open_pdf
 
 # PDFium is not made for several threads; in processes of their own packs do not wait for each other.
 _PDFIUM: Final = threading.Lock()
@@ -53,5 +53,5 @@ class RenderedLabels:
 @contextmanager
 def rendered(file: Path | bytes, sheet: Sheet) -> Iterator[RenderedLabels]:
     """The labels of a file, or of its content, one user at a time."""
-    with _PDFIUM, pypdfium2.PdfDocument(file) as document:
+    with _PDFIUM, open_pdf(file) as document:
         yield RenderedLabels(document, sheet)

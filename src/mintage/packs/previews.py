@@ -11,12 +11,11 @@ import zipfile
 from dataclasses import dataclass, replace
 from typing import Final
 
-from PIL import Image
-
 from mintage.packs.context import PackContext
 from mintage.packs.label_options import LabelsPdfOptions
 from mintage.packs.label_rendering import rendered
 from mintage.packs.labels_pdf import start_position, write_labels_pdf
+from mintage.packs.libraries import png_of
 from mintage.packs.qr_packs import write_qr_png, write_qr_svg
 from mintage.packs.rows import UnitRow
 
@@ -59,9 +58,7 @@ def _label_png(context: PackContext, row: UnitRow, width_px: int) -> bytes:
     with rendered(content, sheet) as labels:
         position = start_position(context, options) - 1
         pixels = labels.label(0, position, width_px / sheet.label_width_mm)
-    picture = io.BytesIO()
-    Image.fromarray(pixels).save(picture, "PNG", optimize=True)
-    return picture.getvalue()
+    return png_of(pixels)
 
 
 def _first_file(archive: bytes) -> bytes:

@@ -6,7 +6,6 @@ Not here: symbols (`symbols`) and how one is drawn (`symbol_svg`, `symbol_png`);
 
 from __future__ import annotations
 
-import io
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -16,7 +15,6 @@ from typing import Final
 import numpy as np
 import zxingcpp
 from numpy.typing import NDArray
-from PIL import Image
 from pydantic import Field
 
 from mintage.packs.context import (
@@ -26,6 +24,7 @@ from mintage.packs.context import (
     PackSubject,
     PackUnreadable,
 )
+from mintage.packs.libraries import grey_pixels
 from mintage.packs.rows import UnitRow
 from mintage.packs.samples import sample_of
 from mintage.packs.symbol_png import INCH_MM, symbol_png
@@ -134,7 +133,7 @@ def verify_qr_svg(_context: PackContext, rows: Sequence[UnitRow], path: Path) ->
 
 def verify_qr_png(_context: PackContext, rows: Sequence[UnitRow], path: Path) -> None:
     """Raises `PackUnreadable` unless the ZIP has a symbol for each unit and a sample reads as its URL."""
-    _verify(rows, path, "png", lambda content: np.asarray(_opened(content)))
+    _verify(rows, path, "png", grey_pixels)
 
 
 def _entries(rows: Iterable[UnitRow], draw: _Draw, extension: str) -> Iterator[ZipEntry]:
@@ -162,11 +161,6 @@ def _verify(
             read = zxingcpp.read_barcode(pixels, _QR, is_pure=True)
             if read is None or read.text != row.resolver_url:
                 raise PackUnreadable(f"the symbol of unit {row.unit_no} does not read as its URL")
-
-
-def _opened(content: bytes) -> Image.Image:
-    with Image.open(io.BytesIO(content)) as image:
-        return image.convert("L")
 
 
 def _pixels(modules: NDArray[np.bool_]) -> NDArray[np.uint8]:
