@@ -25,11 +25,15 @@ from mintage.settings import Limits
 
 
 @asynccontextmanager
-async def server() -> AsyncIterator[str]:
-    """A durable embedded PostgreSQL with Mintage's schema; its DSN. MINTAGE_BENCH_DIR says where."""
-    folder = Path(
+async def server(kept: Path | None = None) -> AsyncIterator[str]:
+    """A durable embedded PostgreSQL with Mintage's schema; its DSN. MINTAGE_BENCH_DIR says where.
+
+    With `kept` it lies in that folder and stays there for another run.
+    """
+    folder = kept or Path(
         tempfile.mkdtemp(prefix="mintage-bench-", dir=os.environ.get("MINTAGE_BENCH_DIR"))
     )
+    folder.mkdir(exist_ok=True)
     folder.chmod(0o755)
     started = await embedded.start(folder)
     try:
@@ -38,7 +42,8 @@ async def server() -> AsyncIterator[str]:
         yield dsn
     finally:
         await embedded.stop(started)
-        shutil.rmtree(folder, ignore_errors=True)
+        if kept is None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 async def open_platform(dsn: str) -> Platform:

@@ -8,16 +8,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from mintage.console import pieces
 from mintage.console.cookies import THEME_COOKIE
 from mintage.console.texts import has_text, text
 from mintage.rules.roles import Action
@@ -142,9 +141,18 @@ def theme_of(request: Request) -> str:
     return theme if theme in THEMES else "auto"
 
 
+class _Environment(Environment):
+    """Rows are dicts: `row.name` looks at its keys first, and not in vain for an attribute of the dict."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if type(obj) is dict and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
 @cache
 def _environment() -> Environment:
-    environment = Environment(
+    environment = _Environment(
         loader=PackageLoader("mintage.console", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -153,14 +161,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals |= {"t": text, "has_text": has_text, "static": static_url, "url_of": url_of}
-    environment.filters |= {
-        "number": number,
-        "when": when,
-        "day": day,
-        "bytes": byte_size,
-        "percent": percent,
-        "short_id": short_id,
-    }
+    environment.filters |= pieces.FILTERS
     return environment
 
 
@@ -175,50 +176,6 @@ def url_of(path: str, /, **query: object) -> str:
     """`path` with those of `query` that have a value."""
     pairs = {name: str(value) for name, value in query.items() if value not in (None, "")}
     return f"{path}?{urlencode(pairs)}" if pairs else path
-
-
-def number(value: int | float | None) -> str:
-    """12,345; a dash for none."""
-    return "–" if value is None else f"{value:,}"
-
-
-def percent(value: float | None) -> str:
-    """25.0 %; a dash for none."""
-    return "–" if value is None else f"{value * 100:.1f} %"
-
-
-def when(value: datetime | None) -> Markup:
-    """A time in UTC, exact to the second, as people read it; a dash for none."""
-    if value is None:
-        return Markup("–")
-    moment = value.astimezone(UTC)
-    shown = f"{moment.day} {moment:%b %Y, %H:%M:%S}"
-    return Markup('<time datetime="{}" title="UTC">{}</time>').format(moment.isoformat(), shown)
-
-
-def day(value: object) -> str:
-    """A day in short: 31 Jan."""
-    if not isinstance(value, str):
-        value = str(value)
-    moment = datetime.fromisoformat(value)
-    return f"{moment.day} {moment:%b}"
-
-
-def byte_size(value: int | None) -> str:
-    """1.7 MB; a dash for none."""
-    if value is None:
-        return "–"
-    size = float(value)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000 or unit == "GB":
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    raise AssertionError("gigabytes have no end")
-
-
-def short_id(value: object) -> Markup:
-    """The last eight of an id, the whole of it in its title."""
-    return Markup('<code title="{0}">…{1}</code>').format(escape(value), str(value)[-8:])
 
 
 def problems_by_field(error: MintageError) -> Mapping[str, str]:
