@@ -49,6 +49,7 @@ RULES_MAY_IMPORT = {
     "enum",
     "functools",
     "importlib",
+    "ipaddress",
     "itertools",
     "json",
     "math",

@@ -33,6 +33,7 @@ from mintage.db.replica import Replica
 from mintage.health import HEALTH_PATHS, Health, Vitals
 from mintage.keyring import open_secrets
 from mintage.operations.countries import open_countries
+from mintage.operations.webhook_secrets import Sealer
 from mintage.packs.workshop import Workshop
 from mintage.perform import Platform
 from mintage.resolver.app import Resolver, build_resolver
@@ -100,11 +101,13 @@ async def open_runtime(
             application=application,
         )
         stack.push_async_callback(database.close)
+        keys = await asyncio.to_thread(open_secrets, settings)
+        sealer = Sealer(lambda: keys.current.webhook_keys)
         yield Runtime(
             settings=settings,
             direct_dsn=direct_dsn,
-            platform=Platform(database, settings.limits, countries=countries),
-            keys=await asyncio.to_thread(open_secrets, settings),
+            platform=Platform(database, settings.limits, countries=countries, sealer=sealer),
+            keys=keys,
             store=await asyncio.to_thread(
                 open_pack_store, settings.storage_url, settings.data_dir, settings.limits
             ),

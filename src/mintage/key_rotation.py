@@ -177,12 +177,14 @@ def _replace(path: Path, text: str) -> None:
 
 
 def _content(text: str) -> dict[str, Any]:
-    """The content of a text that is right, with the key of manifests written out."""
+    """The content of a text that is right, with the keys of manifests and of webhooks written out."""
     known = parse_secrets(text)
     content: dict[str, Any] = json.loads(text)
     if "manifest_keys" not in content:
         # It follows from the storage key, which may be another one soon.
         content["manifest_keys"] = [_derived_entry(known)]
+    if "webhook_keys" not in content:
+        content["webhook_keys"] = [each.decode("utf-8") for each in known.storage_keys]
     return content
 
 

@@ -25,6 +25,7 @@ from mintage.operations.countries import NO_COUNTRIES, Countries
 from mintage.operations.leases import OwedLeases
 from mintage.operations.mint_chunks import ChunkShelf
 from mintage.operations.rate_limits import CallRates
+from mintage.operations.webhook_secrets import NO_SEALER, Sealer
 from mintage.rules.roles import BRAND_ROLES, SCOPES, Role
 from mintage.settings import Limits
 
@@ -43,7 +44,7 @@ class Platform:
     """What performing needs. `pinned_now` is for tests only: the clock stands still.
 
     `shelf` holds the chunks of units that this process has built ahead, `owed_leases` what it could not give
-    back when the database was away, `rates` the calls it has taken.
+    back when the database was away, `rates` the calls it has taken; `sealer` keeps secrets of webhooks.
     """
 
     database: Database
@@ -53,6 +54,7 @@ class Platform:
     owed_leases: OwedLeases = field(default_factory=OwedLeases)
     countries: Countries = NO_COUNTRIES
     rates: CallRates = field(default_factory=CallRates)
+    sealer: Sealer = NO_SEALER
 
     def transactions(self, caller: Caller, request_id: str) -> Transactions:
         return Transactions(
@@ -63,6 +65,7 @@ class Platform:
             self.pinned_now,
             self.shelf,
             self.owed_leases,
+            self.sealer,
         )
 
 
@@ -197,7 +200,15 @@ async def _call_of(
         raise MintageError(FORBIDDEN)
     now = platform.pinned_now or row["now"]
     return Call(
-        connection, caller, brand_id, role, now, platform.limits, request_id, platform.countries
+        connection,
+        caller,
+        brand_id,
+        role,
+        now,
+        platform.limits,
+        request_id,
+        platform.countries,
+        platform.sealer,
     )
 
 

@@ -18,6 +18,7 @@ from mintage.operations import (
     arguments_exports,
     arguments_minting,
     arguments_telemetry,
+    arguments_webhooks,
     brand_settings,
     brands,
     exports,
@@ -41,6 +42,7 @@ from mintage.operations import (
     scan_recording,
     search,
     unit_revocation,
+    webhooks,
 )
 from mintage.operations.call import Answer
 from mintage.rules.roles import Action
@@ -181,6 +183,16 @@ _ROWS: Final = (
         is_read_only=True,
     ),
     Rpc(brand_settings.update_brand_settings, arguments_catalogue.UpdateBrandSettings, "admin"),
+    Rpc(webhooks.create_webhook, arguments_webhooks.CreateWebhook, "admin"),
+    Rpc(webhooks.list_webhooks, arguments_webhooks.ListWebhooks, "admin", is_read_only=True),
+    Rpc(webhooks.remove_webhook, arguments_webhooks.RemoveWebhook, "admin"),
+    Rpc(
+        webhooks.list_webhook_deliveries,
+        arguments_webhooks.ListWebhookDeliveries,
+        "admin",
+        is_read_only=True,
+    ),
+    Rpc(webhooks.redeliver_webhook, arguments_webhooks.RedeliverWebhook, "admin"),
     Rpc(
         brands.list_my_brands,
         arguments.ListMyBrands,

@@ -3,11 +3,12 @@
 The file is JSON: `api_secret` (text, signs the anon and service keys), `session_keys` (ES256
 private keys as PEM with a `kid`; the first signs, all verify), `manifest_keys` (Ed25519, likewise; a
 file without them has one key that follows from `storage_key`), `storage_key`, `product_page_key`
-(text), `created_at` (seconds; the anon and service keys are counted from it). `earlier` holds lists of
-the texts that verify and sign no more, `next` what verifies already and will sign (a text for each
-name, or one key). Several processes that start at once agree on the file that came first. Not here:
-how they are rotated (`key_rotation`), who follows the file (`keyring`), passwords' and refresh tokens'
-hashes (rows), and tokens (`tokens`).
+(text), `webhook_keys` (texts that seal secrets of webhooks; the first seals, all open; a file without
+them has ones that follow from `storage_key`), `created_at` (seconds; the anon and service keys are
+counted from it). `earlier` holds lists of the texts that verify and sign no more, `next` what verifies
+already and will sign (a text for each name, or one key). Several processes that start at once agree on
+the file that came first. Not here: how they are rotated (`key_rotation`), who follows the file
+(`keyring`), passwords' and refresh tokens' hashes (rows), and tokens (`tokens`).
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ _DISTINCT_BYTES_MIN: Final = 8
 _FILE_BYTES_MAX: Final = 1024 * 1024
 _TEXTS: Final = ("api_secret", "storage_key", "product_page_key")
 _NAMES: Final = frozenset({*_TEXTS, "session_keys", "created_at"})
-_OPTIONAL_NAMES: Final = frozenset({"manifest_keys", "earlier", "next"})
+_OPTIONAL_NAMES: Final = frozenset({"manifest_keys", "webhook_keys", "earlier", "next"})
 KEYS_MAX: Final = 8
 """Keys of one kind at once, in a file of secrets."""
 
@@ -139,6 +140,7 @@ class Secrets:
     storage_keys: tuple[bytes, ...] = field(repr=False)
     product_page_keys: tuple[bytes, ...] = field(repr=False)
     created_at: int
+    webhook_keys: tuple[bytes, ...] = field(repr=False)
 
     @property
     def api_secret(self) -> bytes:
@@ -204,6 +206,7 @@ def new_secrets_text() -> str:
         "manifest_keys": [new_key(Ed25519PrivateKey.generate())],
         "storage_key": secrets.token_urlsafe(48),
         "product_page_key": secrets.token_urlsafe(48),
+        "webhook_keys": [secrets.token_urlsafe(48)],
         "created_at": int(time.time()),
     }
     return json.dumps(content, indent=2) + "\n"
@@ -242,6 +245,7 @@ def parse_secrets(text: str) -> Secrets:
         storage_keys,
         product_page_keys,
         created_at,
+        _webhook_keys(content.get("webhook_keys"), storage_keys),
     )
 
 
@@ -371,6 +375,18 @@ def derived_manifest_key(storage_key: bytes) -> ManifestKey:
     private = Ed25519PrivateKey.from_private_bytes(seed)
     public = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     return ManifestKey(hashlib.sha256(public).hexdigest()[:16], private)
+
+
+def _webhook_keys(value: object, storage_keys: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """Keys of 32 bytes; those that follow from `storage_keys` where the file is older than webhooks."""
+    texts = list(storage_keys)
+    if value is not None:
+        if not isinstance(value, list) or not value:
+            raise SecretsError("webhook_keys must be a list of at least one text")
+        texts = [_secret("webhook_keys", each) for each in value]
+    return tuple(
+        HKDF(SHA256(), 32, salt=None, info=b"mintage webhook key").derive(text) for text in texts
+    )
 
 
 def _private_keys(name: str, value: object) -> list[tuple[str, object]]:

@@ -71,6 +71,18 @@ class Limits:
     scans_kept_days: int = 400
     store_retry_s: float = 30.0
     store_retries_max: int = 5
+    webhooks_max: int = 20
+    webhook_sends_at_once: int = 8
+    webhook_sends_at_once_each: int = 2
+    webhook_connect_timeout_s: float = 5.0
+    webhook_timeout_s: float = 15.0
+    webhook_answer_bytes_max: int = 64 * 1024
+    webhook_lease_s: float = 60.0
+    webhook_retry_s: tuple[float, ...] = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
+    webhook_disable_days: int = 5
+    webhook_deliveries_kept_days: int = 30
+    webhook_old_secret_s: int = 86400
+    webhook_private_hosts: tuple[str, ...] = ()
     resolver_base_url: str = "http://{slug}.localhost"
     foreign_issuer: str = ""
 
@@ -154,6 +166,11 @@ SETTINGS: Final = (
         "MINTAGE_SECRETS_FILE", "DATA/secrets.json", "file with the signing keys and secrets"
     ),
     SettingDoc("MINTAGE_SECRETS", "", "the text of such a file, where no file is to be had"),
+    SettingDoc(
+        "MINTAGE_WEBHOOK_PRIVATE_HOSTS",
+        "",
+        "hosts, by comma, that webhooks may call over http and at private addresses",
+    ),
     SettingDoc("MINTAGE_FOREIGN_ISSUER", "", "`iss` of another issuer whose tokens are taken"),
     SettingDoc("MINTAGE_FOREIGN_AUDIENCE", "", "`aud` that its tokens must have"),
     SettingDoc(
@@ -213,6 +230,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             calls_a_minute=_integer(environment, "MINTAGE_CALLS_A_MINUTE", 600, 1, 10_000_000),
             resolver_base_url=_resolver_base_url(resolver_domain, port),
             foreign_issuer=foreign.issuer if foreign is not None else "",
+            webhook_private_hosts=_hosts(environment, "MINTAGE_WEBHOOK_PRIVATE_HOSTS"),
         ),
         foreign_issuer=foreign,
         secrets_text=secrets_text or None,
@@ -282,6 +300,18 @@ def _check_jwks_url(value: str) -> None:
             "MINTAGE_FOREIGN_JWKS_URL must be an https:// URL without user information, "
             "e.g. https://login.example.com/.well-known/jwks.json"
         )
+
+
+def _hosts(environment: Mapping[str, str], variable: str) -> tuple[str, ...]:
+    hosts = tuple(
+        part.strip().lower() for part in environment.get(variable, "").split(",") if part.strip()
+    )
+    for host in sorted(hosts):
+        if not (_HOST_NAME.fullmatch(host) or _is_address(host)):
+            raise SettingsError(
+                f"{variable}: {host!r} must be a host name or an address, without scheme or port"
+            )
+    return hosts
 
 
 def _is_address(host: str) -> bool:

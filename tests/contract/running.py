@@ -26,7 +26,7 @@ from mintage.secrets import new_secrets_text, parse_secrets
 from mintage.settings import Limits, read_settings
 from mintage.storage import open_pack_store
 from mintage.tokens import now_s, service_key
-from tests.conftest import with_database
+from tests.conftest import SEALER, with_database
 from tests.contract.stage import Stage, build_stage
 from tests.support.world import build_world
 
@@ -87,7 +87,7 @@ async def _serve_database(
     )
     try:
         limits = Limits(job_lease_s=5.0, backoff_s=(0.0, 0.0), calls_a_minute=1_000_000)
-        stage = await build_stage(await build_world(Platform(database, limits)))
+        stage = await build_stage(await build_world(Platform(database, limits, sealer=SEALER)))
         settings = read_settings({"MINTAGE_DATA": str(folder)})
         secrets = parse_secrets(new_secrets_text())
         store = open_pack_store(None, settings.data_dir)

@@ -18,14 +18,20 @@ from mintage.operations.call import Caller
 from mintage.perform import perform
 from mintage.rpcs import RPCS
 from mintage.rules.roles import SCOPES, Scope
+from mintage.rules.webhooks import WEBHOOK_EVENT_TYPES
+from tests.support.webhooks import put_webhook
 from tests.support.world import GTIN_TABLE, World
 
 Raw = dict[str, object]
 _numbers = count(1)
 
 AFTER_AN_END = {
+    "create_webhook",
+    "list_webhook_deliveries",
     "remove_brand_member",
     "remove_product_link",
+    "redeliver_webhook",
+    "remove_webhook",
     "revoke_api_key",
     "rotate_api_key",
     "set_product_link",
@@ -56,6 +62,8 @@ class Things:
     link_id: UUID
     user_id: UUID
     api_key_id: UUID
+    webhook_id: UUID
+    webhook_delivery_id: UUID
 
 
 @dataclass(frozen=True)
@@ -285,6 +293,20 @@ EXAMPLES: dict[str, Callable[[Things, int], list[Raw]]] = {
     ],
     "list_api_keys": lambda mine, n: _page(),
     "rotate_api_key": lambda mine, n: [{"_api_key_id": str(mine.api_key_id)}],
+    "create_webhook": lambda mine, n: [
+        {"_url": "https://example.com/mintage", "_event_types": ["mint_job.completed"]},
+        {
+            "_url": "https://example.com/mintage",
+            "_event_types": list(WEBHOOK_EVENT_TYPES),
+            "_webhook_id": str(mine.webhook_id),
+        },
+    ],
+    "list_webhooks": lambda mine, n: _page(),
+    "remove_webhook": lambda mine, n: [{"_webhook_id": str(mine.webhook_id)}],
+    "list_webhook_deliveries": lambda mine, n: _page(
+        webhook_id=str(mine.webhook_id), status="failed"
+    ),
+    "redeliver_webhook": lambda mine, n: [{"_webhook_delivery_id": str(mine.webhook_delivery_id)}],
     "revoke_api_key": lambda mine, n: [
         {"_api_key_id": str(mine.api_key_id), "_reason": "a laptop was lost"}
     ],
@@ -356,6 +378,8 @@ async def _things(world: World, caller: str) -> Things:
         link_id=uuid4(),
         user_id=uuid4(),
         api_key_id=uuid4(),
+        webhook_id=uuid4(),
+        webhook_delivery_id=uuid4(),
     )
     brand_id = world.other_brand_id if caller == "stranger" else world.brand_id
     await _put_back(world, brand_id, things)
@@ -394,6 +418,7 @@ async def _put_back(world: World, brand_id: UUID, things: Things) -> None:
             things.api_key_id,
             f"mk_live_{things.api_key_id.hex}",
         )
+        await put_webhook(connection, brand_id, things.webhook_id, things.webhook_delivery_id)
 
 
 async def _fail(world: World, mint_job_id: UUID) -> None:

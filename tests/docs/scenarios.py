@@ -256,6 +256,25 @@ async def _revoked_key(stage: Stage, raw: Raw) -> Raw:
     return raw
 
 
+async def _as_many_webhooks_as_may_be(stage: Stage, raw: Raw) -> Raw:
+    await execute(
+        stage.world,
+        "insert into webhook (brand_id, id, url, event_types, status, secret_sealed, created_at) "
+        "select $1, gen_random_uuid(), 'https://example.com/', '{mint_job.failed}', 'active', '', now() "
+        "from generate_series(1, 19)",
+        stage.world.brand_id,
+    )
+    return raw
+
+
+async def _disabled_webhook(stage: Stage, raw: Raw) -> Raw:
+    await execute(
+        stage.world,
+        "update webhook set status = 'disabled', disabled_reason = 'gone', disabled_at = now()",
+    )
+    return raw
+
+
 async def _oak(stage: Stage, raw: Raw) -> Raw:
     """A product, a batch and a token that begin with what is looked for."""
     product_id = await stage.world.product(sku="OAK-1")
@@ -311,5 +330,7 @@ SCENARIOS: dict[tuple[str, str], Scenario] = {
     ("set_brand_member", "Response (refused)"): _the_last_owner,
     ("remove_brand_member", "Response (refused)"): _the_last_owners_id,
     ("rotate_api_key", "Response (refused)"): _revoked_key,
+    ("create_webhook", "Response (refused)"): _as_many_webhooks_as_may_be,
+    ("redeliver_webhook", "Response (refused)"): _disabled_webhook,
     ("create_brand", "Response"): _another_slug,
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from mintage.rules import lifecycle, roles
+from mintage.rules import lifecycle, roles, webhooks
 from tests.schema.catalog import (
     APPEND_ONLY_TABLES,
     CALLERS_ROLES,
@@ -49,6 +49,10 @@ STATES: list[tuple[str, str, Collection[str]]] = [
     ("scan_event", "outcome", lifecycle.SCAN_OUTCOMES),
     ("scan_event", "severity", lifecycle.SCAN_SEVERITIES),
     ("scan_receipt", "outcome", lifecycle.SCAN_OUTCOMES),
+    ("webhook", "status", webhooks.WEBHOOK_STATUSES),
+    ("webhook_delivery", "status", webhooks.WEBHOOK_DELIVERY_STATUSES),
+    ("webhook_delivery", "event_type", webhooks.WEBHOOK_EVENT_TYPES),
+    ("clone_signal", "severity", lifecycle.SCAN_SEVERITIES[1:]),
 ]
 
 
@@ -121,6 +125,8 @@ async def test_only_the_service_looks_across_brands_and_only_to_find_work(
     assert sorted(tuple(row) for row in rows) == [
         ("mint_job", ["mintage_service"], "SELECT"),
         ("tally_delta", ["mintage_service"], "SELECT"),
+        ("webhook", ["mintage_service"], "SELECT"),
+        ("webhook_delivery", ["mintage_service"], "SELECT"),
     ]
 
 
@@ -259,6 +265,9 @@ async def test_the_resolver_reads_and_writes_what_a_scan_needs(connection: Conne
         "unit_state": {"select", "insert", "update"},
         "scan_event": {"insert"},
         "tally_delta": {"insert"},
+        "webhook": {"select"},
+        "webhook_delivery": {"insert"},
+        "clone_signal": {"select", "insert", "update"},
     }
     updated = await connection.fetch(
         "select attname from pg_attribute where attrelid = 'mint_lot'::regclass and attnum > 0 "

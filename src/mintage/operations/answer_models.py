@@ -74,6 +74,8 @@ ReasonCode = Literal[
     "LAST_OWNER",
     "TOO_MANY_LINKS",
     "API_KEY_NOT_ACTIVE",
+    "TOO_MANY_WEBHOOKS",
+    "WEBHOOK_NOT_ACTIVE",
 ]
 """Every reason that refuses; docs/errors.md says when."""
 

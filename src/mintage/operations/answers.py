@@ -12,6 +12,7 @@ from typing import Final
 from mintage.operations import answers_catalogue as catalogue
 from mintage.operations import answers_minting as minting
 from mintage.operations import answers_telemetry as telemetry
+from mintage.operations import answers_webhooks as webhooks
 from mintage.operations.answer_models import Refusal, Wire
 
 
@@ -76,6 +77,11 @@ ANSWERS: Final = {
     "revoke_api_key": _answers(catalogue.ApiKeyRevoked),
     "get_brand_settings": _answers(catalogue.BrandSettingsAnswer),
     "update_brand_settings": _answers(catalogue.BrandSettingsAnswer),
+    "create_webhook": _answers(webhooks.WebhookMade, Refusal),
+    "list_webhooks": _answers(webhooks.WebhookPage),
+    "remove_webhook": _answers(catalogue.Removed),
+    "list_webhook_deliveries": _answers(webhooks.WebhookDeliveryPage),
+    "redeliver_webhook": _answers(webhooks.Redelivered, Refusal),
     "list_my_brands": _answers(catalogue.BrandPage),
     "list_brand_hosts": _answers(catalogue.HostPage),
     "set_brand_host": _answers(catalogue.HostAnswer),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, date, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from pydantic import Field
@@ -31,6 +31,7 @@ _RFC3339: Final = re.compile(
     r"(?:\.[0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_Item = TypeVar("_Item", bound=str)
 
 
 def stated(**facts: str | int | bool) -> Any:
@@ -89,6 +90,13 @@ def not_null(value: object) -> object:
     """Anything but null."""
     if value is None:
         raise PydanticCustomError("null", "is null")
+    return value
+
+
+def distinct(value: list[_Item]) -> list[_Item]:
+    """A list that names nothing twice."""
+    if len(set(value)) < len(value):
+        raise PydanticCustomError("distinct", "names one twice")
     return value
 
 

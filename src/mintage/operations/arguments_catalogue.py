@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from mintage.operations.argument_checks import stated
+from mintage.operations.argument_checks import distinct, stated
 from mintage.operations.arguments import (
     ActivationMode,
     BrandArguments,
@@ -72,12 +72,6 @@ def _link_type(value: str) -> str:
 def _printable(value: str) -> str:
     if not value.isprintable():
         raise PydanticCustomError("printable", "has a character that cannot be printed")
-    return value
-
-
-def _distinct(value: list[roles.Scope]) -> list[roles.Scope]:
-    if len(set(value)) < len(value):
-        raise PydanticCustomError("distinct", "names a scope twice")
     return value
 
 
@@ -225,7 +219,7 @@ class CreateApiKey(BrandArguments):
     scopes: Annotated[
         list[roles.Scope],
         Field(min_length=1, max_length=len(roles.SCOPES)),
-        AfterValidator(_distinct),
+        AfterValidator(distinct),
         stated(uniqueItems=True),
     ] = Field(description="a list of one or more different ones of " + ", ".join(roles.SCOPES))
     expires_at: Moment | None = Field(

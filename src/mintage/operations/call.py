@@ -18,6 +18,7 @@ from mintage.db.queries import query
 from mintage.operations.countries import NO_COUNTRIES, Countries
 from mintage.operations.leases import OwedLeases
 from mintage.operations.mint_chunks import ChunkShelf
+from mintage.operations.webhook_secrets import NO_SEALER, Sealer
 from mintage.rules.roles import Action, Role, Scope, role_may, scopes_allow
 from mintage.rules.unit_ids import uuid7
 from mintage.settings import Limits
@@ -73,6 +74,7 @@ class Call:
     limits: Limits
     request_id: str
     countries: Countries = NO_COUNTRIES
+    sealer: Sealer = NO_SEALER
 
     @property
     def brand_id(self) -> UUID:
@@ -141,6 +143,7 @@ class Transactions:
     pinned_now: datetime | None = None
     shelf: ChunkShelf = field(default_factory=ChunkShelf)
     owed_leases: OwedLeases = field(default_factory=OwedLeases)
+    sealer: Sealer = NO_SEALER
 
     @asynccontextmanager
     async def call(self, brand_id: UUID, *, waits_for_disk: bool = True) -> AsyncIterator[Call]:
@@ -155,7 +158,16 @@ class Transactions:
     ) -> Call:
         """A call on a transaction that is open already; `now` where a statement has read the clock."""
         now = self.pinned_now or now or await connection.fetchval(_NOW)
-        return Call(connection, self.caller, brand_id, "service", now, self.limits, self.request_id)
+        return Call(
+            connection,
+            self.caller,
+            brand_id,
+            "service",
+            now,
+            self.limits,
+            self.request_id,
+            sealer=self.sealer,
+        )
 
     def for_caller(self, caller: Caller) -> Transactions:
         return replace(self, caller=caller)

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from mintage.db.queries import query
 from mintage.operations.call import Call
+from mintage.operations.webhook_outbox import announce, message_of
 from mintage.rules.lifecycle import EventType
 
 _INSERT_EVENT: Final = query("mint_event", "insert_event")
@@ -35,12 +36,13 @@ async def record_event(
     """Write one event of this call: its caller is the actor, its time the event's (SPEC §4).
 
     `payload` is a JSON object; UUIDs and times in it are text already. Events of one call have one
-    time, and ids that keep the order in which they were written.
+    time, and ids that keep the order in which they were written. Webhooks that want it are told of it.
     """
+    identifier = event_id(call.now)
     await call.connection.execute(
         _INSERT_EVENT,
         call.brand_id,
-        event_id(call.now),
+        identifier,
         mint_job_id,
         mint_batch_id,
         event_type,
@@ -49,12 +51,18 @@ async def record_event(
         payload,
         call.now,
     )
+    message = message_of(
+        event_type, identifier, payload, mint_job_id=mint_job_id, mint_batch_id=mint_batch_id
+    )
+    if message is not None:
+        await announce(call, [message])
 
 
 async def record_events(
     call: Call, event_type: EventType, rows: Sequence[tuple[UUID, Mapping[str, object]]]
 ) -> None:
-    """Write one event of `event_type` for each `(mint_batch_id, payload)`, in that order."""
+    """Write one event of `event_type` for each `(mint_batch_id, payload)`, in order; webhooks are told."""
+    identifiers = [event_id(call.now) for _ in rows]
     await call.connection.execute(
         _INSERT_EVENTS,
         call.brand_id,
@@ -62,10 +70,15 @@ async def record_events(
         call.actor_type,
         call.caller.id,
         call.now,
-        [event_id(call.now) for _ in rows],
+        identifiers,
         [mint_batch_id for mint_batch_id, _ in rows],
         [payload for _, payload in rows],
     )
+    messages = [
+        message_of(event_type, identifier, payload, mint_job_id=None, mint_batch_id=mint_batch_id)
+        for identifier, (mint_batch_id, payload) in zip(identifiers, rows, strict=True)
+    ]
+    await announce(call, [message for message in messages if message is not None])
 
 
 def event_id(now: datetime) -> UUID:

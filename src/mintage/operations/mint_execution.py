@@ -27,6 +27,7 @@ from mintage.operations.events import event_id, record_event
 from mintage.operations.leases import OWNER, Lease, give_back, give_back_owed
 from mintage.operations.mint_chunks import ChunkPlan, build_chunk, read_brought_serials
 from mintage.operations.tallies import Delta, add_deltas
+from mintage.operations.webhook_outbox import announce, batch_message, message_of
 from mintage.rules.lifecycle import EventType, JobError
 from mintage.telemetry import logger
 
@@ -298,8 +299,22 @@ async def _close(
         raise CycleFailed("INTEGRITY_CHECK_FAILED")
     steps.reached("mint_closed")
     if claim.minted_quantity + plan.count == claim.requested_quantity:
+        await _announce_end(transactions, connection, claim)
         await connection.execute(_REMOVE, KIND, claim.brand_id, claim.mint_job_id, claim.epoch)
         steps.reached("mint_item_removed")
+
+
+async def _announce_end(transactions: Transactions, connection: Connection, claim: Claim) -> None:
+    call = await transactions.call_on(connection, claim.brand_id, claim.now)
+    completed = message_of(
+        "mint_job_completed",
+        event_id(claim.now),
+        {"minted_quantity": claim.requested_quantity},
+        mint_job_id=claim.mint_job_id,
+        mint_batch_id=claim.mint_batch_id,
+    )
+    moved = batch_message(event_id(claim.now), claim.mint_batch_id, "minted")
+    await announce(call, [moved] if completed is None else [completed, moved])
 
 
 async def _events(
@@ -408,6 +423,7 @@ async def _fail_job(call: Call, job_id: UUID, code: JobError, attempts: int) -> 
         mint_job_id=job_id,
         mint_batch_id=batch["id"],
     )
+    await announce(call, [batch_message(event_id(call.now), batch["id"], "failed")])
     if batch["product_batch_id"] is not None and batch["given_back"]:
         await call.connection.execute(
             _GIVE_BACK, call.brand_id, batch["product_batch_id"], batch["given_back"], call.now

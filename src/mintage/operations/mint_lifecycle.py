@@ -15,9 +15,10 @@ from mintage.db.queries import query
 from mintage.errors import not_found
 from mintage.operations.arguments_minting import RetryMintJob, SetMintBatchStatus
 from mintage.operations.call import Answer, BlockingReason, Call, Refused, TryAgain
-from mintage.operations.events import record_event, record_events
+from mintage.operations.events import event_id, record_event, record_events
 from mintage.operations.mint_creation import queue_job
 from mintage.operations.tallies import BATCHES_OF_STATUS, Delta, add_deltas
+from mintage.operations.webhook_outbox import announce, batch_message, group_message
 from mintage.rules.lifecycle import (
     BATCH_MOVES,
     UNFINISHED_JOB_STATUSES,
@@ -84,6 +85,7 @@ async def retry_mint_job(call: Call, arguments: RetryMintJob) -> Answer:
         mint_job_id=job_id,
         mint_batch_id=batch["id"],
     )
+    await announce(call, [batch_message(event_id(call.now), batch["id"], "queued")])
     await add_deltas(
         call,
         [
@@ -202,6 +204,11 @@ async def _fail_packs(call: Call, batch_id: UUID, removed: set[UUID]) -> None:
             )
             for pack in packs
         ],
+    )
+    groups = dict.fromkeys(pack["export_group_id"] for pack in packs)
+    await announce(
+        call,
+        [group_message(event_id(call.now), group_id, batch_id, "failed") for group_id in groups],
     )
 
 

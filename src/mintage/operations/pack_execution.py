@@ -19,7 +19,7 @@ from mintage.db.connection import AWAY_ERRORS, Connection
 from mintage.db.queries import query
 from mintage.operations import steps
 from mintage.operations.call import SYSTEM, Call, Transactions
-from mintage.operations.events import record_event
+from mintage.operations.events import event_id, record_event
 from mintage.operations.exports import KIND
 from mintage.operations.group_manifest import release_manifest
 from mintage.operations.leases import OWNER, give_back, give_back_owed
@@ -34,6 +34,7 @@ from mintage.operations.pack_files import (
 )
 from mintage.operations.tallies import Delta, add_deltas
 from mintage.operations.unit_rows import BatchFacts, SliceIncomplete
+from mintage.operations.webhook_outbox import announce, group_message
 from mintage.packs import signed_manifest
 from mintage.packs.context import PackUnreadable
 from mintage.packs.workshop import Workshop
@@ -245,6 +246,9 @@ async def _finish_group(call: Call, pack: asyncpg.Record) -> None:
     group_id, batch_id = pack["export_group_id"], pack["mint_batch_id"]
     await release_manifest(call, group_id)
     status = await call.connection.fetchval(_FINISH_GROUP, call.brand_id, group_id, call.now)
+    if status is not None:
+        message = group_message(event_id(call.now), group_id, batch_id, status)
+        await announce(call, [message])
     if status != "completed":
         return
     moved = await call.connection.fetchval(_EXPORT_BATCH, call.brand_id, batch_id, call.now)

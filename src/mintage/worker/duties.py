@@ -18,6 +18,7 @@ from mintage.operations.pack_sweep import sweep_drafts, sweep_orphans
 from mintage.operations.rate_limits import remove_old_rate_limits
 from mintage.operations.scan_recording import remove_old_scan_receipts, remove_old_scans
 from mintage.operations.tallies import fold_tallies
+from mintage.operations.webhook_sending import remove_old_webhook_deliveries
 from mintage.storage import PackStore
 
 _MAKE_SCAN_PARTITIONS: Final = query("duty", "make_scan_partitions")
@@ -56,6 +57,7 @@ def duties_of(store: PackStore) -> tuple[Duty, ...]:
         Duty("make scan partitions", 6 * 3600.0, make_scan_partitions),
         Duty("drop old scans", 24 * 3600.0, remove_old_scans),
         Duty("remove old scan receipts", 24 * 3600.0, remove_old_scan_receipts),
+        Duty("remove old webhook deliveries", 24 * 3600.0, remove_old_webhook_deliveries),
         Duty("sweep files of no pack", 24 * 3600.0, sweep),
         Duty("check the invariants", 60.0, check_what_is_due, may_be_cut=True),
     )

@@ -18,6 +18,7 @@ from mintage.db.connect import AWAY_ERRORS, Servers, is_pooled
 from mintage.errors import UNAVAILABLE, MintageError
 from mintage.operations.call import SYSTEM, Transactions
 from mintage.operations.pack_execution import process_payload_pack
+from mintage.operations.webhook_sending import send_due_webhook
 from mintage.packs.workshop import Workshop
 from mintage.perform import Platform, perform
 from mintage.rpcs import RPCS
@@ -25,6 +26,7 @@ from mintage.secrets import ManifestKey
 from mintage.storage import PackStore
 from mintage.telemetry import logger
 from mintage.worker.duties import Duty
+from mintage.worker.webhook_http import WebhookSender
 
 CHANNEL: Final = "mintage_work"
 PAUSE_S_MAX: Final = 5.0
@@ -164,7 +166,7 @@ def lanes_of(
     manifest_key: Callable[[], ManifestKey],
     workshop: Workshop | None = None,
 ) -> tuple[Lane, ...]:
-    """The lanes of a worker process: minting and packing. `manifest_key` gives the key of now."""
+    """The lanes of a worker process: minting, packing, webhooks. `manifest_key` gives the key of now."""
 
     async def mint() -> bool:
         answer = await perform(platform, SYSTEM, RPCS["process_mint_job_batch"], {}, "worker")
@@ -177,8 +179,17 @@ def lanes_of(
         )
         return outcome.result != "idle"
 
-    packs_at_once = platform.limits.packs_at_once
-    return Lane("mint_job", mint), Lane("payload_pack", pack, packs_at_once)
+    sender = WebhookSender(platform.limits)
+
+    async def tell() -> bool:
+        transactions = platform.transactions(SYSTEM, "worker")
+        return await send_due_webhook(transactions, sender.send) != "idle"
+
+    return (
+        Lane("mint_job", mint),
+        Lane("payload_pack", pack, platform.limits.packs_at_once),
+        Lane("webhook_delivery", tell, platform.limits.webhook_sends_at_once),
+    )
 
 
 def _log_failure(what: str, error: Exception, **fields: object) -> None:

@@ -234,6 +234,52 @@ with scan as (
     case when judged.scanned_on > scan.day then 'info' else judged.severity end
   from scan
   left join judged on judged.unit_id = scan.unit_id
+), raised as (
+  -- Only while a webhook wants to know; of a unit and a day each severity is told once, and none below it.
+  insert into clone_signal (brand_id, unit_id, day, severity, raised_at)
+  select $1, unit_id, scanned_on, severity, clock_timestamp()
+  from judged
+  where severity <> 'info'
+    and exists (
+      select
+      from webhook
+      where webhook.brand_id = $1
+        and webhook.status = 'active'
+        and 'clone_signal.raised' = any (webhook.event_types)
+    )
+  order by unit_id
+  on conflict (brand_id, unit_id, day) do update
+  set severity = excluded.severity,
+    raised_at = excluded.raised_at
+  where array_position(array['review', 'elevated', 'high'], excluded.severity)
+    > array_position(array['review', 'elevated', 'high'], clone_signal.severity)
+  returning unit_id, day, severity, raised_at
+), signal as materialized (
+  select
+    gen_random_uuid() as event_id,
+    raised.raised_at,
+    jsonb_build_object(
+      'brand_id', $1, 'unit_id', raised.unit_id, 'mint_batch_id', subject.mint_batch_id,
+      'product_id', subject.product_id, 'day', raised.day, 'severity', raised.severity
+    ) as data
+  from raised
+  cross join lateral (
+    select mint_batch_id, product_id
+    from scan
+    where scan.unit_id = raised.unit_id
+    limit 1
+  ) as subject
+), told as (
+  insert into webhook_delivery (
+    brand_id, id, webhook_id, event_id, event_type, data, status, next_try_at, created_at
+  )
+  select
+    $1, gen_random_uuid(), webhook.id, signal.event_id, 'clone_signal.raised', signal.data, 'pending',
+    signal.raised_at, signal.raised_at
+  from signal
+  join webhook on webhook.brand_id = $1
+    and webhook.status = 'active'
+    and 'clone_signal.raised' = any (webhook.event_types)
 )
 -- A unit that has no scans but these was not scanned before.
 insert into tally_delta (brand_id, day, metric, mint_batch_id, delta)
