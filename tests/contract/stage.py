@@ -18,8 +18,7 @@ from mintage.operations.call import Caller
 from mintage.perform import perform
 from mintage.rpcs import RPCS
 from mintage.rules.roles import SCOPES, Scope
-from mintage.rules.webhooks import WEBHOOK_EVENT_TYPES
-from tests.support.webhooks import put_webhook
+from tests.support.webhooks import put_webhook, webhook_examples
 from tests.support.world import GTIN_TABLE, World
 
 Raw = dict[str, object]
@@ -293,14 +292,7 @@ EXAMPLES: dict[str, Callable[[Things, int], list[Raw]]] = {
     ],
     "list_api_keys": lambda mine, n: _page(),
     "rotate_api_key": lambda mine, n: [{"_api_key_id": str(mine.api_key_id)}],
-    "create_webhook": lambda mine, n: [
-        {"_url": "https://example.com/mintage", "_event_types": ["mint_job.completed"]},
-        {
-            "_url": "https://example.com/mintage",
-            "_event_types": list(WEBHOOK_EVENT_TYPES),
-            "_webhook_id": str(mine.webhook_id),
-        },
-    ],
+    "create_webhook": lambda mine, n: webhook_examples(str(mine.webhook_id)),
     "list_webhooks": lambda mine, n: _page(),
     "remove_webhook": lambda mine, n: [{"_webhook_id": str(mine.webhook_id)}],
     "list_webhook_deliveries": lambda mine, n: _page(

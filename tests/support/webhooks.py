@@ -150,3 +150,12 @@ async def put_webhook(
         delivery_id,
         webhook_id,
     )
+
+
+def webhook_examples(webhook_id: str) -> list[dict[str, object]]:
+    """Right arguments of `create_webhook`: a new one, and another one in place of `webhook_id`."""
+    url = "https://example.com/mintage"
+    return [
+        {"_url": url, "_event_types": ["mint_job.completed"]},
+        {"_url": url, "_event_types": list(WEBHOOK_EVENT_TYPES), "_webhook_id": webhook_id},
+    ]
