@@ -11,6 +11,7 @@ from uuid import UUID
 from starlette.responses import Response
 
 from mintage.console.acting import Outcome, tried
+from mintage.console.choices import CHOOSE_PRODUCT
 from mintage.console.forms import Form
 from mintage.console.lists import listed
 from mintage.console.render import fragment, go_to, page
@@ -34,8 +35,9 @@ STEPS: Final[tuple[BatchStatus, ...]] = (
 )
 _BEFORE_QUEUED: Final = frozenset({"draft"})
 _RUNNING: Final = frozenset({"draft", "queued", "processing"})
-_PACKS_MAX: Final = 100
-_EVENTS_MAX: Final = 100
+_PRODUCTS_MAX: Final = 200
+_PACKS_MAX: Final = 50
+_EVENTS_MAX: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ async def batches(visit: Visit) -> Response:
             "batches",
             ("status", "product_id", "from", "to"),
         ),
-        visit.ask("list_products", limit=200),
+        visit.ask_own(CHOOSE_PRODUCT, limit=_PRODUCTS_MAX),
     )
     return page(
         visit,

@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 from starlette.responses import RedirectResponse, Response
 
 from mintage.console.acting import tried
+from mintage.console.choices import CHOOSE_EXPORTABLE_BATCH
 from mintage.console.export_preview import Preview, preview_of, request_of
 from mintage.console.forms import Form
 from mintage.console.lists import listed
@@ -25,7 +26,7 @@ from mintage.packs.formats import FORMATS
 from mintage.packs.print_profiles import PROFILES
 from mintage.permits import DownloadPermit, sign_permit
 from mintage.rpcs import Rpc
-from mintage.rules.lifecycle import EXPORTABLE_BATCH_STATUSES, PACK_STATUSES
+from mintage.rules.lifecycle import PACK_STATUSES
 from mintage.storage import BUCKET
 
 _FIND: Final = Rpc(
@@ -39,6 +40,7 @@ _FIND_EXPORT: Final = Rpc(
 )
 _DOWNLOAD_LIFETIME_S: Final = 60
 _PACKS_MAX: Final = 200
+_BATCHES_MAX: Final = 100
 _DEFAULT_FORMAT: Final = "csv"
 
 
@@ -164,11 +166,10 @@ async def _form_page(
 ) -> Response:
     pack_format = FORMATS.get(form.get("format"), FORMATS[_DEFAULT_FORMAT])
     batches, chosen = await asyncio.gather(
-        visit.ask("list_mint_batches", limit=100), _chosen_batch(visit, form.get("mint_batch_id"))
+        visit.ask_own(CHOOSE_EXPORTABLE_BATCH, limit=_BATCHES_MAX),
+        _chosen_batch(visit, form.get("mint_batch_id")),
     )
-    exportable = [
-        batch for batch in batches["batches"] if batch["status"] in EXPORTABLE_BATCH_STATUSES
-    ]
+    exportable = batches["batches"]
     if chosen is not None and all(batch["id"] != chosen["id"] for batch in exportable):
         exportable.insert(0, chosen)
     return page(

@@ -8,6 +8,7 @@ twice mints once. Not here: minting.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote
@@ -15,11 +16,18 @@ from uuid import uuid4
 
 from starlette.responses import Response
 
+from mintage.console.choices import CHOOSE_ACTIVE_PRODUCT
 from mintage.console.forms import Form
 from mintage.console.render import fragment, go_to, page, problems_by_field
 from mintage.console.texts import text
 from mintage.console.visit import Visit
-from mintage.errors import INVALID_INPUT, ArgumentProblem, MintageError, invalid_input
+from mintage.errors import (
+    INVALID_INPUT,
+    SUBJECT_NOT_FOUND,
+    ArgumentProblem,
+    MintageError,
+    invalid_input,
+)
 from mintage.operations.arguments import SubmitMintRequest, parse_arguments
 
 PRODUCTS_MAX: Final = 200
@@ -198,17 +206,15 @@ def _said(reason: dict[str, Any]) -> str:
 
 
 async def _form_page(visit: Visit, form: Form, draft: Draft | None) -> Response:
-    products = await visit.ask("list_products", commercial_status="ACTIVE", limit=PRODUCTS_MAX)
     product_id = form.get("product_id")
-    batches: list[dict[str, Any]] = []
-    chosen = next((each for each in products["products"] if str(each["id"]) == product_id), None)
-    if chosen is None and product_id:
-        chosen = await _product(visit, product_id)
-    if chosen is not None:
-        answer = await visit.ask(
-            "list_product_batches", product_id=chosen["id"], limit=PRODUCT_BATCHES_MAX
-        )
-        batches = answer["product_batches"]
+    products, chosen, batches = await asyncio.gather(
+        visit.ask_own(CHOOSE_ACTIVE_PRODUCT, limit=PRODUCTS_MAX),
+        _product(visit, product_id),
+        _product_batches(visit, product_id),
+    )
+    offered = products["products"]
+    if chosen is not None and all(each["id"] != chosen["id"] for each in offered):
+        offered = [chosen, *offered]
     return page(
         visit,
         "mint.html",
@@ -216,7 +222,7 @@ async def _form_page(visit: Visit, form: Form, draft: Draft | None) -> Response:
         status=200 if draft is None else 400,
         form=form,
         draft=draft,
-        products=products["products"],
+        products=offered,
         more_products=products["has_more"],
         chosen=chosen,
         product_batches=batches,
@@ -225,17 +231,12 @@ async def _form_page(visit: Visit, form: Form, draft: Draft | None) -> Response:
 
 
 async def _review_page(visit: Visit, form: Form, draft: Draft) -> Response:
-    product = await _product(visit, draft.raw["_product_id"])
-    answer = await visit.ask(
-        "list_product_batches", product_id=draft.raw["_product_id"], limit=PRODUCT_BATCHES_MAX
+    product, batches = await asyncio.gather(
+        _product(visit, draft.raw["_product_id"]),
+        _product_batches(visit, draft.raw["_product_id"]),
     )
     of_batch = next(
-        (
-            each
-            for each in answer["product_batches"]
-            if str(each["id"]) == draft.raw.get("_product_batch_id")
-        ),
-        None,
+        (each for each in batches if str(each["id"]) == draft.raw.get("_product_batch_id")), None
     )
     kept = {
         name: value for name, value in form.fields.items() if name not in {"step", "form_token"}
@@ -255,9 +256,30 @@ async def _review_page(visit: Visit, form: Form, draft: Draft) -> Response:
 
 
 async def _product(visit: Visit, product_id: str) -> dict[str, Any] | None:
+    """The product; None for an id that is none of the brand's."""
+    if not product_id:
+        return None
     try:
         answer = await visit.ask("get_product", product_id=product_id)
-    except MintageError:
+    except MintageError as error:
+        if error.kind not in {INVALID_INPUT, SUBJECT_NOT_FOUND}:
+            raise
         return None
     found: dict[str, Any] = answer["product"]
+    return found
+
+
+async def _product_batches(visit: Visit, product_id: str) -> list[dict[str, Any]]:
+    """The product's newest production batches; none for an id that is none of the brand's."""
+    if not product_id:
+        return []
+    try:
+        answer = await visit.ask(
+            "list_product_batches", product_id=product_id, limit=PRODUCT_BATCHES_MAX
+        )
+    except MintageError as error:
+        if error.kind not in {INVALID_INPUT, SUBJECT_NOT_FOUND}:
+            raise
+        return []
+    found: list[dict[str, Any]] = answer["product_batches"]
     return found

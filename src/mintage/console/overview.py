@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from mintage.console.choices import CHOOSE_RUNNING_BATCH
 from mintage.console.render import fragment, page
 from mintage.console.visit import Visit
 
@@ -71,7 +72,7 @@ async def _signals(visit: Visit) -> list[dict[str, Any]]:
     answers = await asyncio.gather(
         *(
             visit.ask(
-                "list_scan_events", severity=severity, limit=SIGNALS_MAX * 4, **{"from": since}
+                "list_scan_events", severity=severity, limit=SIGNALS_MAX * 2, **{"from": since}
             )
             for severity in ("high", "elevated")
         )
@@ -84,14 +85,9 @@ async def _signals(visit: Visit) -> list[dict[str, Any]]:
 
 
 async def _running(visit: Visit) -> list[dict[str, Any]]:
-    answers = await asyncio.gather(
-        *(
-            visit.ask("list_mint_batches", status=status, limit=RUNNING_MAX)
-            for status in ("processing", "queued")
-        )
-    )
-    batches = [batch for answer in answers for batch in answer["batches"]]
-    return batches[:RUNNING_MAX]
+    answer = await visit.ask_own(CHOOSE_RUNNING_BATCH, limit=RUNNING_MAX)
+    found: list[dict[str, Any]] = answer["batches"]
+    return found
 
 
 def bars(days: Sequence[dict[str, Any]], figure: str) -> list[Bar]:

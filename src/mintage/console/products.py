@@ -228,8 +228,8 @@ async def _done(visit: Visit, outcome: Outcome) -> Response:
 
 async def _product_page(visit: Visit, *, problem: str | None = None, status: int = 200) -> Response:
     product_id = _id(visit)
-    found = await _product(visit, product_id)
-    identifiers, batches = await asyncio.gather(
+    found, identifiers, batches = await asyncio.gather(
+        _product(visit, product_id),
         visit.ask("list_product_identifiers", product_id=product_id),
         visit.ask("list_product_batches", product_id=product_id, limit=_LISTED_MAX),
     )

@@ -5,6 +5,7 @@ Not here: a brand's settings and further hosts, and its members (`members`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -47,11 +48,14 @@ async def list_my_brands(call: Call, arguments: ListMyBrands) -> Answer:
 
     Raises 403 for an API key that is no longer good or lacks `mint:read`.
     """
-    key = ListKey("list_my_brands", call.caller.id or _NO_CALLER, {"kind": call.caller.kind})
-    start = start_position(key, arguments.cursor, None)
-    brands = await _brands_of(call, start, arguments.limit + 1)
-    page = page_answer(key, "brands", [asdict(brand) for brand in brands], arguments.limit)
-    return {**page, "brands": [_brand_answer(brand) for brand in brands[: arguments.limit]]}
+    start = start_position(_key(call), arguments.cursor, None)
+    return brands_page(call, await _brands_of(call, start, arguments.limit + 1), arguments.limit)
+
+
+def brands_page(call: Call, brands: Sequence[BrandOfCaller], limit: int) -> Answer:
+    """The answer of `list_my_brands` for `brands`, of which one more than `limit` was read."""
+    page = page_answer(_key(call), "brands", [asdict(brand) for brand in brands], limit)
+    return {**page, "brands": [_brand_answer(brand) for brand in brands[:limit]]}
 
 
 async def create_brand(call: Call, arguments: CreateBrand) -> Answer:
@@ -88,6 +92,10 @@ async def create_brand(call: Call, arguments: CreateBrand) -> Answer:
         "owner_user_id": owner.user_id,
         "password": owner.password,
     }
+
+
+def _key(call: Call) -> ListKey:
+    return ListKey("list_my_brands", call.caller.id or _NO_CALLER, {"kind": call.caller.kind})
 
 
 async def _brands_of(call: Call, start: Position, limit: int) -> list[BrandOfCaller]:

@@ -5,15 +5,17 @@ Not here: opening and ending sessions (`accounts`), and the console's cookie.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
+from mintage.db.queries import query
 from mintage.errors import FORBIDDEN, MintageError
-from mintage.operations import accounts
-from mintage.operations.arguments import Arguments, ListMyBrands, Uuid
-from mintage.operations.brands import list_my_brands
+from mintage.operations.arguments import Arguments, Uuid
+from mintage.operations.brands import BrandOfCaller, brands_page
 from mintage.operations.call import Answer, Call
+
+_VISITOR: Final = query("account", "visitor")
 
 
 class FindVisitor(Arguments):
@@ -28,8 +30,10 @@ async def find_visitor(call: Call, arguments: FindVisitor) -> Answer:
     """
     if call.caller.id is None:
         raise MintageError(FORBIDDEN)
-    found = await accounts.account_of_session(call, arguments.session_id, call.caller.id)
-    if found is None:
+    rows = await call.connection.fetch(
+        _VISITOR, arguments.session_id, call.caller.id, call.now, arguments.brands_max + 1
+    )
+    if not rows:
         return {"ok": True, "email": None, "brands": [], "next_cursor": None, "has_more": False}
-    page = await list_my_brands(call, ListMyBrands.model_validate({"_limit": arguments.brands_max}))
-    return {**page, "email": found[0].email}
+    brands = [BrandOfCaller(*row[1:]) for row in rows if row["id"] is not None]
+    return {**brands_page(call, brands, arguments.brands_max), "email": rows[0]["email"]}

@@ -23,6 +23,21 @@ where user_session.id = $1
   and user_session.ended_at is null
   and user_session.expires_at > $3
 
+-- name: visitor
+-- A row for each of the visitor's brands, the newest first; one of nulls where there is none.
+select app_user.email, brand.id, brand.slug, brand.name, brand_member.role, brand.created_at
+from user_session
+join app_user on app_user.id = user_session.user_id
+left join (
+  brand_member join brand on brand.id = brand_member.brand_id
+) on brand_member.user_id = app_user.id
+where user_session.id = $1
+  and user_session.user_id = $2
+  and user_session.ended_at is null
+  and user_session.expires_at > $3
+order by brand.created_at desc nulls last, brand.id desc
+limit $4
+
 -- name: insert_session
 insert into user_session (id, user_id, refresh_hash, created_at, refreshed_at, expires_at)
 values ($1, $2, $3, $4, $4, $5)

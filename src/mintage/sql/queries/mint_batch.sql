@@ -79,6 +79,27 @@ where batch.brand_id = $1
 order by batch.created_at desc, batch.id desc
 limit $5
 
+-- name: choices
+-- The newest of each status by its index, and the newest of those.
+select
+  batch.id,
+  batch.status,
+  batch.requested_quantity,
+  batch.minted_quantity,
+  product.sku as product_sku
+from unnest($3::text[]) as wanted (status)
+cross join lateral (
+  select id, status, requested_quantity, minted_quantity, product_id, created_at
+  from mint_batch
+  where brand_id = $1
+    and status = wanted.status
+  order by created_at desc, id desc
+  limit $2
+) as batch
+left join product on product.brand_id = $1 and product.id = batch.product_id
+order by batch.created_at desc, batch.id desc
+limit $2
+
 -- name: list_by_status
 select
   batch.*,

@@ -64,6 +64,21 @@ where brand_id = $1
 order by created_at desc, id desc
 limit $4
 
+-- name: choices
+select id, sku, name
+from product
+where brand_id = $1
+order by created_at desc, id desc
+limit $2
+
+-- name: active_choices
+select id, sku, name
+from product
+where brand_id = $1
+  and commercial_status = 'ACTIVE'
+order by created_at desc, id desc
+limit $2
+
 -- name: list_by_commercial_status
 select
   id, sku, name, description, image_url, commercial_status, mint_readiness_status, created_at, updated_at
