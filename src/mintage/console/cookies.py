@@ -11,7 +11,6 @@ import base64
 import hashlib
 import hmac
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 from uuid import UUID
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, Literal
 
 from mintage.console.forms import Form
@@ -46,10 +47,11 @@ class OptionField:
         return " ".join(self.path).replace("_", " ")
 
 
-def fields_of(model: type[PackOptions]) -> list[OptionField]:
+@cache
+def fields_of(model: type[PackOptions]) -> tuple[OptionField, ...]:
     """Every option of a format, those of an object's parts after it."""
     schema = model.model_json_schema()
-    return list(_fields((), schema, schema))
+    return tuple(_fields((), schema, schema))
 
 
 def options_of(model: type[PackOptions], form: Form) -> dict[str, object]:

@@ -4,35 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from starlette.responses import Response
 
 from mintage.console.choices import CHOOSE_RUNNING_BATCH
+from mintage.console.pieces import Bar
 from mintage.console.render import fragment, page
 from mintage.console.visit import Visit
+from mintage.operations import scan_events
+from mintage.rpcs import Rpc
 
 DAYS: Final = 30
+_SIGNALS: Final = Rpc(
+    scan_events.list_scan_signals, scan_events.ListScanSignals, "mint:read", is_read_only=True
+)
 RUNNING_MAX: Final = 10
 EVENTS_MAX: Final = 8
 SIGNAL_DAYS: Final = 7
 SIGNALS_MAX: Final = 6
 _CHART_WIDTH: Final = 600
 _CHART_HEIGHT: Final = 120
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """One day of a chart, in the chart's own units; `title` is what a pointer is told."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-    day: str
-    value: int
 
 
 async def overview(visit: Visit) -> Response:
@@ -69,16 +62,9 @@ async def running(visit: Visit) -> Response:
 async def _signals(visit: Visit) -> list[dict[str, Any]]:
     """Units whose scans look like those of a copy, the latest first, each once with its worst."""
     since = datetime.now(UTC) - timedelta(days=SIGNAL_DAYS)
-    answers = await asyncio.gather(
-        *(
-            visit.ask(
-                "list_scan_events", severity=severity, limit=SIGNALS_MAX * 2, **{"from": since}
-            )
-            for severity in ("high", "elevated")
-        )
-    )
+    answer = await visit.ask_own(_SIGNALS, since=since, limit=SIGNALS_MAX * 4)
     by_unit: dict[object, dict[str, Any]] = {}
-    for scan in (scan for answer in answers for scan in answer["scan_events"]):
+    for scan in answer["scan_events"]:
         by_unit.setdefault(scan["unit_id"], scan)
     latest = sorted(by_unit.values(), key=lambda scan: scan["scanned_at"], reverse=True)
     return latest[:SIGNALS_MAX]

@@ -6,7 +6,8 @@ They are made in Python because a macro in a loop costs several times as much. E
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -29,6 +30,18 @@ _MONTHS: Final = (
     "Nov",
     "Dec",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One day of a chart, in the chart's own units; `title` is what a pointer is told."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    day: str
+    value: int
 
 
 def number(value: int | float | None) -> str:
@@ -85,6 +98,34 @@ def status(value: object) -> Markup:
     )
 
 
+def scan_row(scan: Mapping[str, Any], units_url: str | None = None) -> Markup:
+    """A scan as a row of a table; with `units_url`, where units are, it has a cell that leads to its unit."""
+    cells = [when(scan["scanned_at"]), status(scan["outcome"])]
+    unit_id = scan["unit_id"]
+    if units_url is not None:
+        leads = f'<a href="{escape(units_url)}{escape(unit_id)}">{short_id(unit_id)}</a>'
+        cells.append(Markup(leads) if unit_id else _NONE)  # noqa: S704 - escaped
+    device = " · ".join(part for part in (scan["device"], scan["os"], scan["browser"]) if part)
+    cells += [escape(scan["country"] or "–"), escape(device or "–")]
+    cells.append(status(scan["severity"]) if scan["severity"] else _NONE)
+    return Markup(f"<tr><td>{'</td><td>'.join(cells)}</td></tr>\n")  # noqa: S704 - escaped
+
+
+def drawn(bars: Sequence[Bar], height: int) -> Markup:
+    """The bars of a chart of `height`, each in a slot that tells a pointer its day and value."""
+    parts = []
+    for bar in bars:
+        place = f'x="{bar.x}" width="{bar.width}"'
+        told = f"{day(bar.day)}: {number(bar.value)}"
+        parts.append(
+            f'<g><title>{told}</title><rect class="slot" {place} y="0" height="{height}"/>'
+        )
+        if bar.height:
+            parts.append(f'<rect class="value" {place} y="{bar.y}" height="{bar.height}"/>')
+        parts.append("</g>\n")
+    return Markup("".join(parts))  # noqa: S704 - numbers and days
+
+
 def event_line(event: Mapping[str, Any], batch_url: str | None = None) -> Markup:
     """An event as a line of a timeline; with `batch_url`, where batches are, it leads to its batch."""
     kind, payload = event["event_type"], event["payload"]
@@ -112,5 +153,7 @@ FILTERS: Final[Mapping[str, Callable[..., str]]] = {
     "bytes": byte_size,
     "short_id": short_id,
     "status": status,
+    "drawn": drawn,
+    "scan_row": scan_row,
     "event_line": event_line,
 }

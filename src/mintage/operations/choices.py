@@ -15,10 +15,10 @@ from mintage.operations.arguments import BrandArguments
 from mintage.operations.call import Answer, Call
 from mintage.rules.lifecycle import EXPORTABLE_BATCH_STATUSES
 
-RUNNING_STATUSES: Final = ("processing", "queued")
 _PRODUCTS: Final = query("product", "choices")
 _ACTIVE_PRODUCTS: Final = query("product", "active_choices")
 _BATCHES: Final = query("mint_batch", "choices")
+_RUNNING: Final = query("mint_batch", "running")
 
 
 class ChoicesMax(BrandArguments):
@@ -44,7 +44,7 @@ async def choose_exportable_batch(call: Call, arguments: ChoicesMax) -> Answer:
 
 async def choose_running_batch(call: Call, arguments: ChoicesMax) -> Answer:
     """As `choose_exportable_batch`, of the batches that are minted now or wait for it."""
-    return await _chosen(call, _BATCHES, "batches", arguments, list(RUNNING_STATUSES))
+    return await _chosen(call, _RUNNING, "batches", arguments)
 
 
 async def _chosen(

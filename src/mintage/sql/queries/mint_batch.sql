@@ -100,6 +100,29 @@ left join product on product.brand_id = $1 and product.id = batch.product_id
 order by batch.created_at desc, batch.id desc
 limit $2
 
+-- name: running
+-- What is minted now, then what waits for it.
+(
+  select batch.id, batch.status, batch.requested_quantity, batch.minted_quantity, product.sku as product_sku
+  from mint_batch as batch
+  left join product on product.brand_id = batch.brand_id and product.id = batch.product_id
+  where batch.brand_id = $1
+    and batch.status = 'processing'
+  order by batch.created_at desc, batch.id desc
+  limit $2
+)
+union all
+(
+  select batch.id, batch.status, batch.requested_quantity, batch.minted_quantity, product.sku as product_sku
+  from mint_batch as batch
+  left join product on product.brand_id = batch.brand_id and product.id = batch.product_id
+  where batch.brand_id = $1
+    and batch.status = 'queued'
+  order by batch.created_at desc, batch.id desc
+  limit $2
+)
+limit $2
+
 -- name: list_by_status
 select
   batch.*,
