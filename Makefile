@@ -32,7 +32,7 @@ test-tools:
 
 # The whole of what tests try a part of; takes an hour. SWEEP_PATH, SWEEP_SEED choose for the contract's.
 sweep: setup
-	$(BIN)/python -m pytest -q tests/contract/sweep.py tests/packs/sweep.py
+	$(BIN)/python -m pytest -q tests/contract/sweep.py tests/packs/sweep.py tests/fuzz/sweep.py
 
 # Workers, submitters and PostgreSQL, with a kill every two seconds; then everything is counted.
 SOAK_SECONDS ?= 600

@@ -247,3 +247,40 @@ async def test_a_batch_is_voided_when_its_number_is_typed(console: Console, owne
     )
     assert done.status_code == 303
     assert "cannot be undone" in (await owner.get(url)).text
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "media_type"),
+    [
+        ("settings", b"--x\r\nno header", "multipart/form-data; boundary=x"),
+        ("settings", b"--x\r\n", "multipart/form-data"),
+        ("settings", b"name=a%00b", "application/x-www-form-urlencoded"),
+        ("settings", b"&".join([b"a=b"] * 600), "application/x-www-form-urlencoded"),
+    ],
+    ids=["broken", "no boundary", "NUL", "too many fields"],
+)
+async def test_a_form_that_is_malformed_is_400(
+    owner: Browser, path: str, content: bytes, media_type: str
+) -> None:
+    answer = await owner.client.post(
+        HOME + path, content=content, headers=owner.headers | {"content-type": media_type}
+    )
+    assert answer.status_code == 400
+
+
+async def test_an_address_of_this_page_that_is_none_is_no_fault_of_ours(
+    console: Console, owner: Browser
+) -> None:
+    assert (await owner.get(f"{HOME}search?q=https://[")).status_code == 200
+    assert (await owner.get(f"{HOME}download/a%00b")).status_code == 404
+    refused = await owner.post(f"{HOME}settings", {"name": "A"}, origin="https://[")
+    assert refused.status_code == 403
+    signing_in = await console.browser().post(
+        "/console/sign-in", {"email": "a\0@b.c", "password": "b"}
+    )
+    assert signing_in.status_code == 400
+
+
+async def test_the_head_of_a_table_has_no_body(owner: Browser) -> None:
+    answer = await owner.client.head(f"{HOME}activity.csv")
+    assert (answer.status_code, answer.content) == (200, b"")

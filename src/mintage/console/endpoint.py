@@ -6,13 +6,13 @@ anything else is logged once and answered 500. Not here: the pages.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from mintage.console.cookies import Cookies
 from mintage.console.door import ConsoleDoor
@@ -24,6 +24,7 @@ from mintage.errors import (
     FORBIDDEN,
     INTERNAL,
     METHOD_NOT_ALLOWED,
+    ROUTE_NOT_FOUND,
     UNAVAILABLE,
     MintageError,
     unavailable,
@@ -98,6 +99,8 @@ async def respond(handler: Handler, scope: Scope, receive: Receive, send: Send) 
     if getattr(request.state, "closes_connection", False):
         response.headers["connection"] = "close"
     if request.method == "HEAD":
+        if isinstance(response, StreamingResponse):
+            response.body_iterator = _nothing()  # Its rows would be read for nobody.
         response.body = b""
     try:
         await response(scope, receive, send)
@@ -105,9 +108,15 @@ async def respond(handler: Handler, scope: Scope, receive: Receive, send: Send) 
         return
 
 
+async def _nothing() -> AsyncIterator[bytes]:
+    yield b""
+
+
 async def _response(handler: Handler, request: Request) -> Response:
     seen: list[Visit] = []
     try:
+        if "\0" in request.scope["path"]:  # No text of the database has one.
+            raise MintageError(ROUTE_NOT_FOUND)
         return await handler(request, seen)
     except MintageError as error:
         if error.kind in {UNAVAILABLE, INTERNAL}:
@@ -129,9 +138,17 @@ def require_same_origin(door: ConsoleDoor, request: Request) -> None:
     origin = request.headers.get("origin")
     site = request.headers.get("sec-fetch-site", "same-origin")
     ours = {request.headers.get("host", "").lower(), urlsplit(door.settings.platform_url).netloc}
-    is_ours = origin is None or urlsplit(origin).netloc.lower() in ours
+    is_ours = origin is None or _netloc(origin) in ours
     if not is_ours or site not in {"same-origin", "none"}:
         raise MintageError(FORBIDDEN)
+
+
+def _netloc(origin: str) -> str | None:
+    """Host and port of an origin; None for what is none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 def _log_unexpected(event: str, error: BaseException, request: Request) -> None:

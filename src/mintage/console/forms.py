@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 
@@ -101,17 +102,22 @@ async def read_form(request: Request, limits: Limits) -> Form:
                 if isinstance(value, UploadFile):
                     files[name] = await value.read()
                 else:
+                    if "\0" in name + value:
+                        raise _refused("a form holds no NUL character")
                     fields[name] = value
                     lists.setdefault(name, []).append(value)
             return Form(fields, lists, files)
     except MultiPartException as problem:
-        raise MintageError(
-            INVALID_INPUT, message=f"{INVALID_INPUT.sentence}: {problem.message}"
-        ) from None
+        raise _refused(problem.message) from None
+    except HTTPException as problem:
+        # What Starlette makes of the same, inside an application of its own.
+        raise _refused(problem.detail) from None
     except TimeoutError:
-        raise MintageError(
-            INVALID_INPUT, message=f"{INVALID_INPUT.sentence}: the form did not arrive in time"
-        ) from None
+        raise _refused("the form did not arrive in time") from None
+
+
+def _refused(problem: str) -> MintageError:
+    return MintageError(INVALID_INPUT, message=f"{INVALID_INPUT.sentence}: {problem}")
 
 
 @dataclass(slots=True)

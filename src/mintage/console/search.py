@@ -53,7 +53,10 @@ def searched_for(given: str) -> str:
     """What to look for: of a Digital Link URL its serial, lot or GTIN, of a short URL its id."""
     if not given.lower().startswith(("http://", "https://")):
         return given
-    path = urlsplit(given).path
+    try:
+        path = urlsplit(given).path
+    except ValueError:  # Half a bracket of an IPv6 address: no URL.
+        return given
     first, _, rest = path.strip("/").partition("/")
     if first in _SHORT_PREFIXES:
         try:

@@ -25,6 +25,7 @@ HOME: Final = "/console/"
 _NOW: Final = query("access", "now")
 _PAGE_OF_OURS: Final = re.compile(r"/console/[A-Za-z0-9/_.-]*")
 _PASSWORD_CHARACTERS_MAX: Final = 1024
+_EMAIL_CHARACTERS_MAX: Final = 254
 
 
 async def sign_in(door: ConsoleDoor, request: Request) -> Response:
@@ -48,7 +49,12 @@ async def _signed_in(door: ConsoleDoor, request: Request) -> Response:
     problem, status = "sign_in.wrong", 400
     opened = None
     try:
-        if email and password and len(password) <= _PASSWORD_CHARACTERS_MAX:
+        if (
+            email
+            and password
+            and len(email) <= _EMAIL_CHARACTERS_MAX
+            and len(password) <= _PASSWORD_CHARACTERS_MAX
+        ):
             opened = await door.sign_in(request, email, password)
     except MintageError as error:
         if error.kind is not RATE_LIMITED:

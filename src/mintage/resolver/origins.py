@@ -72,7 +72,7 @@ def _elements(headers: Mapping[bytes, bytes], name: bytes) -> list[str]:
 
 def _host(value: str) -> str:
     host = value.strip().lower()
-    if "," in host:  # Named twice.
+    if "," in host or not (host.isascii() and host.isprintable()):  # Named twice, or none.
         return ""
     if host.startswith("["):
         return host[1:].partition("]")[0]
