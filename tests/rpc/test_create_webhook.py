@@ -17,6 +17,29 @@ from tests.support.world import World
 RPC = "create_webhook"
 URL = "https://erp.example.com/mintage?token=hidden"
 EVENT = "mint_job.completed"
+REFUSED_URLS = [
+    f"http://{HOST}/",
+    "ftp://example.com/",
+    "https://",
+    "https:///path",
+    "https://user@example.com/",
+    "https://user:word@example.com/",
+    "https://example.com:22/",
+    "https://example.com:0/",
+    "https://example.com/#part",
+    "https://example.com\\@10.0.0.1/",
+    "https://exa mple.com/",
+    "https://exämple.com/",
+    "https://127.0.0.1/",
+    "https://2130706433/",
+    "https://0x7f000001/",
+    "https://0177.0.0.1/",
+    "https://127.1/",
+    "https://169.254.169.254/latest/meta-data/",
+    "https://[::1]/",
+    "https://[::ffff:10.0.0.1]/",
+    "https://[fe80::1%25eth0]/",
+]
 
 
 async def test_a_webhook_has_a_secret_of_standard_webhooks(world: World) -> None:
@@ -116,34 +139,9 @@ async def test_a_webhook_of_another_brand_is_not_replaced(world: World) -> None:
     await refused_with(SUBJECT_NOT_FOUND, call)
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        f"http://{HOST}/",
-        "ftp://example.com/",
-        "https://",
-        "https:///path",
-        "https://user@example.com/",
-        "https://user:word@example.com/",
-        "https://example.com:22/",
-        "https://example.com:0/",
-        "https://example.com/#part",
-        "https://example.com\\@10.0.0.1/",
-        "https://exa mple.com/",
-        "https://exämple.com/",
-        "https://127.0.0.1/",
-        "https://2130706433/",
-        "https://0x7f000001/",
-        "https://0177.0.0.1/",
-        "https://127.1/",
-        "https://169.254.169.254/latest/meta-data/",
-        "https://[::1]/",
-        "https://[::ffff:10.0.0.1]/",
-        "https://[fe80::1%25eth0]/",
-    ],
-)
-async def test_a_url_that_no_webhook_may_have_is_named(world: World, url: str) -> None:
-    assert list(await bad_arguments(webhook_of(world, url, EVENT))) == ["_url"]
+async def test_a_url_that_no_webhook_may_have_is_named(world: World) -> None:
+    for url in REFUSED_URLS:
+        assert list(await bad_arguments(webhook_of(world, url, EVENT))) == ["_url"], url
 
 
 async def test_the_operator_may_name_a_host_that_is_called_over_http(world: World) -> None:
