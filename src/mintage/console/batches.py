@@ -37,7 +37,7 @@ _BEFORE_QUEUED: Final = frozenset({"draft"})
 _RUNNING: Final = frozenset({"draft", "queued", "processing"})
 _PRODUCTS_MAX: Final = 200
 _PACKS_MAX: Final = 50
-_EVENTS_MAX: Final = 50
+_EVENTS_MAX: Final = 25
 
 
 @dataclass(frozen=True, slots=True)

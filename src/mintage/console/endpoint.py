@@ -75,7 +75,18 @@ class Page:
             if not cookies.is_form_token(visit.session, given):
                 raise MintageError(FORBIDDEN)
             return await self.write(visit, form)
-        raise MintageError(METHOD_NOT_ALLOWED, message="There is nothing of this method here")
+        return self._not_like_this(request, visit)
+
+    def _not_like_this(self, request: Request, visit: Visit) -> Response:
+        """405 with the methods that there are (RFC 9110 §15.5.6); 404 where there is nothing at all."""
+        allowed = ["GET", "HEAD"] if self.read is not None else []
+        allowed += ["POST"] if self.write is not None else []
+        if not allowed:
+            raise MintageError(ROUTE_NOT_FOUND)
+        refused = MintageError(METHOD_NOT_ALLOWED, message="There is nothing of this method here")
+        response = error_page(request, visit, refused)
+        response.headers["allow"] = ", ".join(allowed)
+        return response
 
 
 @dataclass(frozen=True, slots=True)
