@@ -40,6 +40,7 @@ BEYOND_SCHEMAS = re.compile(
             "has user information",
             "host name of a-z",
             "is not in the future",
+            "is in the future",
             "is too long ago",
             # What is white space: expressions of two kinds differ in U+0085 and U+FEFF.
             "has the wrong form; must be an e-mail address",
