@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test test-long test-tools check sweep soak bench lock assets gallery clean
+.PHONY: setup demo test test-long test-tools check sweep soak load bench lock assets gallery clean
 
 setup: $(STAMP)
 
@@ -40,6 +40,12 @@ SOAK_SEED ?= 1
 soak: setup
 	$(BIN)/python -m tests.soak.soak $(SOAK_SECONDS) $(SOAK_SEED)
 
+# One machine under mixed work; then everything is counted.
+LOAD_SECONDS ?= 1800
+LOAD_SEED ?= 1
+load: setup
+	$(BIN)/python -m tests.load.load $(LOAD_SECONDS) $(LOAD_SEED)
+
 check: setup
 	$(BIN)/ruff format --check src tests bench
 	$(BIN)/ruff check src tests bench
@@ -57,6 +63,11 @@ bench: setup
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--extra demo --extra traces --group dev pyproject.toml -o requirements.lock
+	# What a container is given: of the same versions, without what tests need.
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		--constraint requirements.lock --extra traces pyproject.toml -o ops/container/run.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		--constraint requirements.lock --group build -o ops/container/build.lock
 
 # What the console's pages stand on, copied out of npm packages. Needs Node.
 assets:

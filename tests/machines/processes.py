@@ -28,10 +28,14 @@ IPHONE = (
 
 @dataclass
 class Machines:
-    """Processes that share a database, secrets and packs. `environment` is every one's."""
+    """Processes that share a database, secrets and packs. `environment` is every one's.
+
+    `limit_s`: how long a command may take.
+    """
 
     folder: Path
     environment: dict[str, str]
+    limit_s: float = WAIT_LIMIT_S
     _started: list[tuple[subprocess.Popen[bytes], BinaryIO]] = field(default_factory=list)
 
     async def run(self, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -43,7 +47,7 @@ class Machines:
                 env=self._environment(more),
                 capture_output=True,
                 text=True,
-                timeout=WAIT_LIMIT_S,
+                timeout=self.limit_s,
                 check=False,
             )
 
