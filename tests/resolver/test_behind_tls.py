@@ -8,50 +8,19 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
 import httpx2
 import pytest
 import uvicorn
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from mintage.resolver.app import build_resolver
-from tests.resolver.desk import HOST, IPHONE, NOW, Desk
+from tests.resolver.desk import HOST, IPHONE, Desk
+from tests.support.certificates import self_signed
 from tests.support.world import GTIN_TABLE
 
 GTIN14 = GTIN_TABLE.zfill(14)
 CLIENT = "198.51.100.7"
-
-
-def _certificate(folder: Path) -> Path:
-    """A throw-away certificate of HOST and its key, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(NOW - timedelta(days=3650))
-        .not_valid_after(NOW + timedelta(days=3650))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / "host.pem"
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    return path
 
 
 @asynccontextmanager
@@ -113,7 +82,7 @@ async def test_2_https_is_answered_as_the_host_that_the_client_asked(
     minted = await desk.world.minted(1)
     [serial_path] = await desk.urls(minted["mint_batch_id"])
     path = {"gtin": f"/01/{GTIN14}", "lot": f"/01/{GTIN14}/10/ANY", "serial": serial_path}[level]
-    certificate = _certificate(tmp_path)
+    certificate = self_signed(tmp_path / "host.pem", HOST)
     trusting = ssl.create_default_context(cafile=str(certificate))
     headers = {"User-Agent": IPHONE, "Host": HOST}
     async with (
