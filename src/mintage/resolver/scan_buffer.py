@@ -13,7 +13,7 @@ import os
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -42,8 +42,7 @@ _TRANSIENT_ERRORS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SeenScan:
+class SeenScan(NamedTuple):
     """A scan as the request showed it; what is kept of it is worked out when it is written."""
 
     brand_id: UUID
@@ -76,12 +75,13 @@ class ScanBuffer:
         self._countries = countries
         self._waiting: deque[SeenScan] = deque()
         self._chunks: deque[_Chunk] = deque()
+        self._chunked_count = 0
         self._has_work = asyncio.Event()
         self._is_stopping = asyncio.Event()
         self._flushing = asyncio.Lock()
 
     def __len__(self) -> int:
-        return len(self._waiting) + sum(len(chunk.scans) for chunk in self._chunks)
+        return len(self._waiting) + self._chunked_count
 
     def record(self, seen: SeenScan) -> None:
         """Take a scan. Never waits, never raises; a full buffer drops it and counts that."""
@@ -128,7 +128,7 @@ class ScanBuffer:
                     await self._cut_chunks()
                 if not await self._write(self._chunks[0]):
                     return False
-                self._chunks.popleft()
+                self._chunked_count -= len(self._chunks.popleft().scans)
             self._has_work.clear()
             return True
 
@@ -144,6 +144,7 @@ class ScanBuffer:
             by_brand.setdefault(seen.brand_id, []).append(_scan_of(seen, random, self._countries))
         for brand_id, scans in by_brand.items():
             self._chunks.append(_Chunk(brand_id, tuple(scans)))
+            self._chunked_count += len(scans)
             for _ in scans:
                 self._waiting.popleft()
 
