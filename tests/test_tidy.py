@@ -39,7 +39,12 @@ LOCKS = ("requirements.lock", "ops/container/run.lock", "ops/container/build.loc
 # Data of others, kept as it came.
 FOREIGN = ("tests/vectors/", "src/mintage/rules/data/", "src/mintage/static/vendor/")
 # Commands hand the environment to settings.py; the demo asks whether there is a display.
-ENVIRONMENT_READERS = {"src/mintage/cli.py", "src/mintage/cli_secrets.py", "src/mintage/demo.py"}
+ENVIRONMENT_READERS = {
+    "src/mintage/cli.py",
+    "src/mintage/cli_rpc.py",
+    "src/mintage/cli_secrets.py",
+    "src/mintage/demo.py",
+}
 RULES_MAY_IMPORT = {
     "__future__",
     "bisect",

@@ -24,6 +24,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from mintage.app import Doors, Runtime, open_doors, open_runtime, run_worker, stop_signals
+from mintage.cli_rpc import rpc_command, webhook_commands
 from mintage.cli_secrets import secrets_commands
 from mintage.db.embedded import EmbeddedServerError
 from mintage.db.migrate import SchemaError
@@ -177,6 +178,8 @@ def key_platform() -> None:
 
 
 cli.add_command(secrets_commands)
+cli.add_command(rpc_command)
+cli.add_command(webhook_commands)
 
 
 @cli.group()
