@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import fields
-from typing import Final, Literal
+from typing import Final
 from uuid import UUID
 
 import asyncpg
@@ -32,12 +32,11 @@ from mintage.operations.pack_files import (
     file_path,
     write_file,
 )
-from mintage.operations.tallies import Delta, add_deltas
 from mintage.operations.unit_rows import BatchFacts, SliceIncomplete
-from mintage.operations.webhook_outbox import announce, group_message
-from mintage.packs import signed_manifest
+from mintage.operations.webhook_outbox import announce, group_message, message_of
 from mintage.packs.context import PackUnreadable
 from mintage.packs.workshop import Workshop
+from mintage.rules.lifecycle import EventType
 from mintage.secrets import ManifestKey
 from mintage.storage import FileTaken, PackStore, StorageFailure, StoredFile
 from mintage.telemetry import logger
@@ -46,16 +45,16 @@ _CLAIM: Final = query("work_item", "claim")
 _CLAIM_ONE: Final = query("work_item", "claim_one")
 _ATTEMPT_FAILED: Final = query("work_item", "attempt_failed")
 _REMOVE: Final = query("work_item", "remove")
-_BATCH_OF_PACK: Final = query("export", "batch_of_pack")
 _START_PACK: Final = query("export", "start_pack")
 _START_GROUP: Final = query("export", "start_group")
-_LOCK_ITEM: Final = query("export", "lock_item")
+_LOCK_TO_CLOSE: Final = query("export", "lock_to_close")
 _LOCK_BATCH: Final = query("export", "lock_batch")
 _COMPLETE_PACK: Final = query("export", "complete_pack")
 _FAIL_PACK: Final = query("export", "fail_pack")
 _PUT_PACK_BACK: Final = query("export", "put_pack_back")
 _FINISH_GROUP: Final = query("export", "finish_group")
 _EXPORT_BATCH: Final = query("export", "export_batch")
+_COMPLETED: Final[EventType] = "payload_pack_completed"
 _log = logger("operations")
 
 
@@ -141,21 +140,21 @@ async def _lease(
 async def _start(call: Call, item: asyncpg.Record) -> PackClaim | PackOutcome:
     """The claim of a leased pack, now `generating`; or what it failed of before it began."""
     pack_id, epoch = item["ref_id"], item["lease_epoch"]
-    batch = await call.connection.fetchrow(_BATCH_OF_PACK, call.brand_id, pack_id)
-    if batch is None:
+    is_lost = item["has_lapsed"] and item["attempts"] >= call.limits.attempts_max
+    pack = await call.connection.fetchrow(_START_PACK, call.brand_id, pack_id, not is_lost)
+    if pack is None:
         return await _take_off(call, pack_id, epoch)
     error: PackError | None = None
-    if batch["status"] == "voided":
+    if pack["status"] == "voided":
         error = "BATCH_VOIDED"
-    elif item["has_lapsed"] and item["attempts"] >= call.limits.attempts_max:
+    elif is_lost:
         error = "LEASE_LOST"
     if error is not None:
         await _fail(call, pack_id, epoch, error)
         return PackOutcome("failed", call.brand_id, pack_id, error)
-    pack = await call.connection.fetchrow(_START_PACK, call.brand_id, pack_id)
-    if pack is None:
+    if not pack["is_started"]:
         return await _take_off(call, pack_id, epoch)
-    if batch["group_status"] == "pending":
+    if pack["group_status"] == "pending":
         await call.connection.execute(_START_GROUP, call.brand_id, pack["export_group_id"])
     steps.reached("pack_started")
     return PackClaim(
@@ -168,15 +167,15 @@ async def _start(call: Call, item: asyncpg.Record) -> PackClaim | PackOutcome:
         first_unit_no=pack["first_unit_no"],
         unit_count=pack["unit_count"],
         batch=BatchFacts(
-            mint_batch_id=batch["id"],
-            unit_id_low=batch["unit_id_low"],
-            requested_quantity=batch["requested_quantity"],
-            gtin14=batch["gtin14"],
-            identity_mode=batch["identity_mode"],
-            activation_mode=batch["activation_mode"],
+            mint_batch_id=pack["id"],
+            unit_id_low=pack["unit_id_low"],
+            requested_quantity=pack["requested_quantity"],
+            gtin14=pack["gtin14"],
+            identity_mode=pack["identity_mode"],
+            activation_mode=pack["activation_mode"],
             is_voided=False,
         ),
-        facts=PackFacts(**{each.name: batch[each.name] for each in fields(PackFacts)}),
+        facts=PackFacts(**{each.name: pack[each.name] for each in fields(PackFacts)}),
     )
 
 
@@ -192,42 +191,58 @@ async def _close(
 ) -> PackOutcome:
     identity = transactions.caller.identity(claim.brand_id)
     async with transactions.database.transaction(identity) as connection:
-        held = await connection.fetchrow(_LOCK_ITEM, claim.brand_id, claim.pack_id, claim.epoch)
+        key = (claim.brand_id, claim.pack_id, claim.epoch)
+        held = await connection.fetchrow(_LOCK_TO_CLOSE, *key)
         if held is None:
             return claim.outcome("lost", "LEASE_LOST")
         call = await transactions.call_on(connection, claim.brand_id, held["now"])
         steps.reached("pack_item_locked")
-        if await connection.fetchval(_LOCK_BATCH, call.brand_id, claim.pack_id) == "voided":
+        if held["status"] == "voided":
             await _fail(call, claim.pack_id, claim.epoch, "BATCH_VOIDED")
             return claim.outcome("failed", "BATCH_VOIDED")
-        await connection.execute(_REMOVE, KIND, call.brand_id, claim.pack_id, claim.epoch)
-        pack = await connection.fetchrow(
-            _COMPLETE_PACK,
-            call.brand_id,
-            claim.pack_id,
-            path,
-            written.byte_size,
-            written.sha256,
-            call.now,
-        )
-        if pack is None:
-            raise LookupError("a leased pack that is not being generated")
-        if claim.format_name != signed_manifest.FORMAT:
-            await add_deltas(call, [Delta("packs_completed", 1, pack["mint_batch_id"])])
-        await _record(
-            call,
-            "payload_pack_completed",
-            pack,
-            {
-                "unit_count": claim.unit_count,
-                "byte_size": written.byte_size,
-                "sha256": written.sha256,
-            },
-        )
+        is_last = await _complete(call, claim, path, written)
         steps.reached("pack_completed")
-        await _finish_group(call, pack)
+        if is_last:
+            await _finish_group(call, claim.export_group_id, claim.batch.mint_batch_id)
         steps.reached("pack_group_finished")
     return claim.outcome("completed")
+
+
+async def _complete(call: Call, claim: PackClaim, path: str, written: StoredFile) -> bool:
+    """The pack's good end; True if no other of its group is open, the manifest aside."""
+    batch_id, identifier = claim.batch.mint_batch_id, event_id(call.now)
+    payload: dict[str, object] = {
+        "export_group_id": str(claim.export_group_id),
+        "payload_pack_id": str(claim.pack_id),
+        "pack_index": claim.pack_index,
+        "pack_count": claim.facts.pack_count,
+        "unit_count": claim.unit_count,
+        "byte_size": written.byte_size,
+        "sha256": written.sha256,
+    }
+    pack = await call.connection.fetchrow(
+        _COMPLETE_PACK,
+        claim.brand_id,
+        claim.pack_id,
+        claim.epoch,
+        path,
+        written.byte_size,
+        written.sha256,
+        call.now,
+        identifier,
+        call.actor_type,
+        call.caller.id,
+        payload,
+    )
+    if pack is None:
+        raise LookupError("a leased pack that is not being generated")
+    if pack["is_heard"]:
+        message = message_of(
+            _COMPLETED, identifier, payload, mint_job_id=None, mint_batch_id=batch_id
+        )
+        await announce(call, [message] if message is not None else [])
+    is_last: bool = pack["is_last"]
+    return is_last
 
 
 async def _fail(call: Call, pack_id: UUID, epoch: int, error: PackError) -> None:
@@ -237,13 +252,20 @@ async def _fail(call: Call, pack_id: UUID, epoch: int, error: PackError) -> None
     pack = await call.connection.fetchrow(_FAIL_PACK, call.brand_id, pack_id, error)
     if pack is None:
         raise LookupError("a leased pack that is finished")
-    await _record(call, "payload_pack_failed", pack, {"error": error})
-    await _finish_group(call, pack)
+    payload = {
+        "export_group_id": str(pack["export_group_id"]),
+        "payload_pack_id": str(pack_id),
+        "pack_index": pack["pack_index"],
+        "pack_count": pack["pack_count"],
+        "error": error,
+    }
+    batch_id: UUID = pack["mint_batch_id"]
+    await record_event(call, "payload_pack_failed", payload=payload, mint_batch_id=batch_id)
+    await _finish_group(call, pack["export_group_id"], batch_id)
 
 
-async def _finish_group(call: Call, pack: asyncpg.Record) -> None:
+async def _finish_group(call: Call, group_id: UUID, batch_id: UUID) -> None:
     """Once no pack of the group is open: complete it, and a minted batch is exported (SPEC §4)."""
-    group_id, batch_id = pack["export_group_id"], pack["mint_batch_id"]
     await release_manifest(call, group_id)
     status = await call.connection.fetchval(_FINISH_GROUP, call.brand_id, group_id, call.now)
     if status is not None:
@@ -263,23 +285,6 @@ async def _finish_group(call: Call, pack: asyncpg.Record) -> None:
             "export_group_id": str(group_id),
         },
         mint_batch_id=batch_id,
-    )
-
-
-async def _record(
-    call: Call,
-    event_type: Literal["payload_pack_completed", "payload_pack_failed"],
-    pack: asyncpg.Record,
-    facts: dict[str, object],
-) -> None:
-    payload = {
-        "export_group_id": str(pack["export_group_id"]),
-        "payload_pack_id": str(pack["id"]),
-        "pack_index": pack["pack_index"],
-        "pack_count": pack["pack_count"],
-    }
-    await record_event(
-        call, event_type, payload=payload | facts, mint_batch_id=pack["mint_batch_id"]
     )
 
 

@@ -153,16 +153,6 @@ where pack.brand_id = $1
 order by pack.created_at desc, pack.id desc
 limit $4
 
--- name: start_pack
--- role: mintage_service
--- A pack whose worker was lost is "generating" already.
-update payload_pack
-set status = 'generating'
-where brand_id = $1
-  and id = $2
-  and status in ('pending', 'generating')
-returning export_group_id, format, pack_index, first_unit_no, unit_count
-
 -- name: start_group
 -- role: mintage_service
 update export_group
@@ -171,9 +161,30 @@ where brand_id = $1
   and id = $2
   and status = 'pending'
 
--- name: batch_of_pack
+-- name: start_pack
 -- role: mintage_service
+-- What a pack is written with; and it is "generating" from now on, if $3 says that it may be and its batch is
+-- not voided. A pack whose worker was lost is so already.
+with started as (
+  update payload_pack
+  set status = 'generating'
+  from mint_batch
+  where payload_pack.brand_id = $1
+    and payload_pack.id = $2
+    and payload_pack.status in ('pending', 'generating')
+    and mint_batch.brand_id = $1
+    and mint_batch.id = payload_pack.mint_batch_id
+    and mint_batch.status <> 'voided'
+    and $3::boolean
+  returning payload_pack.id
+)
 select
+  exists (select from started) as is_started,
+  pack.export_group_id,
+  pack.format,
+  pack.pack_index,
+  pack.first_unit_no,
+  pack.unit_count,
   batch.id,
   batch.status,
   batch.unit_id_low,
@@ -203,19 +214,28 @@ left join product_batch on product_batch.brand_id = pack.brand_id and product_ba
 where pack.brand_id = $1
   and pack.id = $2
 
--- name: lock_item
+-- name: lock_to_close
 -- role: mintage_service
-select clock_timestamp() as now
-from work_item
-where kind = 'payload_pack'
-  and brand_id = $1
-  and ref_id = $2
-  and lease_epoch = $3
-for update
+-- The work item, if the lease of epoch $3 holds, and then its batch, before any row of the export is changed: of
+-- two packs that close at once, one sees the other's.
+with item as (
+  select ref_id, clock_timestamp() as now
+  from work_item
+  where kind = 'payload_pack'
+    and brand_id = $1
+    and ref_id = $2
+    and lease_epoch = $3
+  for update
+)
+select item.now, batch.status
+from item
+join payload_pack as pack on pack.brand_id = $1 and pack.id = item.ref_id
+join mint_batch as batch on batch.brand_id = $1 and batch.id = pack.mint_batch_id
+for no key update of batch
 
 -- name: lock_batch
 -- role: mintage_service
--- Taken before any row of the export is changed: of two packs that close at once, one sees the other's.
+-- Taken before any row of the export is changed: as `lock_to_close` does.
 select batch.status
 from mint_batch as batch
 where batch.brand_id = $1
@@ -224,16 +244,68 @@ for no key update
 
 -- name: complete_pack
 -- role: mintage_service
-update payload_pack
-set status = 'completed',
-  storage_path = $3,
-  byte_size = $4,
-  sha256 = $5,
-  completed_at = $6
-where brand_id = $1
-  and id = $2
-  and status = 'generating'
-returning id, export_group_id, mint_batch_id, pack_index, pack_count
+-- All that the end of one pack changes: itself, its work item, the figures, the record. Its batch is locked, so
+-- "is_last" is true for one pack: the one after which no other is open, the group's manifest aside. "is_heard":
+-- a webhook wants to be told.
+with removed as (
+  delete from work_item
+  where kind = 'payload_pack'
+    and brand_id = $1
+    and ref_id = $2
+    and lease_epoch = $3
+),
+completed as (
+  update payload_pack
+  set status = 'completed',
+    storage_path = $4,
+    byte_size = $5,
+    sha256 = $6,
+    completed_at = $7
+  where brand_id = $1
+    and id = $2
+    and status = 'generating'
+  returning id, export_group_id, mint_batch_id, format
+),
+counted as (
+  insert into tally_delta (brand_id, day, metric, mint_batch_id, delta)
+  select $1, ($7::timestamptz at time zone 'UTC')::date, 'packs_completed', mint_batch_id, 1
+  from completed
+  where format <> 'group_manifest'
+),
+told as (
+  insert into mint_event (
+    brand_id, id, mint_job_id, mint_batch_id, event_type, actor_type, actor_id, payload, created_at
+  )
+  select
+    $1,
+    $8,
+    null,
+    mint_batch_id,
+    'payload_pack_completed',
+    $9,
+    $10,
+    $11,
+    $7
+  from completed
+)
+select
+  exists (
+    select
+    from webhook
+    where brand_id = $1
+      and status = 'active'
+      and 'payload_pack.completed' = any (event_types)
+  ) as is_heard,
+  not exists (
+    select
+    from payload_pack as other
+    where other.brand_id = $1
+      and other.export_group_id = completed.export_group_id
+      and other.id <> completed.id
+      and other.format <> 'group_manifest'
+      and other.status in ('pending', 'generating')
+  ) as is_last
+from completed
 
 -- name: fail_pack
 -- role: mintage_service
