@@ -1,13 +1,10 @@
 """How many redirects a second does the resolver give, its scans stored?
 
-One resolver process, composed and listening as `mintage resolver` is (uvicorn, uvloop, httptools, limits on
-heads), against a bare ASGI application that selects one row by key with the same driver, on the same
-PostgreSQL in the same run; the bare one is served by uvicorn as it comes, without those limits. They
-alternate, and the medians of the pairs count. A process of its own loads them over loopback with a fixed
-number of requests on keep-alive connections.
+One resolver process (uvicorn, uvloop, httptools) against a bare ASGI application that selects one row by
+key with the same driver, on the same PostgreSQL in the same run: alternating, median of the pairs. A
+process of its own loads them over loopback with a fixed number of requests on keep-alive connections.
 After each run of the resolver it is stopped in order, and as many scans must be stored as were redirected.
-Aim: ≥ 1.5 ×. Printed besides: the 99th percentile of both, and the CPU time that each process spends on a
-request, its start left out.
+Aim: ≥ 1.5 ×. Printed besides: the 99th percentile of both.
 
     python -m bench.resolve [--requests N] [--pairs N] [--connections N]
 """
@@ -34,13 +31,11 @@ import uvicorn
 import uvloop
 
 from bench import support
-from mintage.app import Front, stop_signals
 from mintage.db.connection import open_database
-from mintage.listening import listen_on
 from mintage.operations.call import SERVICE
 from mintage.resolver.app import Resolver, build_resolver
 from mintage.resolver.scan_buffer import ScanBuffer
-from mintage.settings import Limits, read_settings
+from mintage.settings import Limits
 
 UNITS = 20_000
 CONNECTIONS = 64
@@ -52,8 +47,8 @@ AGENT = (
 SELECT = "select id, mint_batch_id from mint_unit where brand_id = $1 and serial_number = $2"
 
 
-async def serve_bare(app: Any, listener: socket.socket) -> None:
-    """Serve until SIGTERM, uvicorn alone."""
+async def serve(app: Any, listener: socket.socket) -> None:
+    """Serve until SIGTERM, as the platform does."""
     config = uvicorn.Config(
         app,
         loop="none",
@@ -76,11 +71,7 @@ async def product_side(dsn: str, listener: socket.socket) -> None:
     )
     buffer = ScanBuffer(database, limits)
     running = asyncio.create_task(buffer.run())
-    resolver = build_resolver(Resolver(database, limits, buffer, lambda: (bytes(32),)))
-    settings = read_settings({})
-    with stop_signals() as stopping:
-        async with listen_on(listener, Front(None, resolver, settings), limits):
-            await stopping.wait()
+    await serve(build_resolver(Resolver(database, limits, buffer, lambda: (bytes(32),))), listener)
     await buffer.stop()
     await running
     await database.close()
@@ -99,7 +90,7 @@ async def yardstick_side(dsn: str, brand_id: UUID, listener: socket.socket) -> N
         await send({"type": "http.response.start", "status": 307, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
 
-    await serve_bare(app, listener)
+    await serve(app, listener)
     await pool.close()
 
 

@@ -79,7 +79,8 @@ def secrets_rotate(kinds: tuple[str, ...]) -> None:
 def secrets_remove_old(kinds: tuple[str, ...]) -> None:
     """Remove the keys of KINDS that sign no more: what they signed is refused from now on.
 
-    All but manifest by default: a manifest can be verified as long as its key is published.
+    All but manifest and webhook by default: a manifest can be verified as long as its key is published, and
+    a webhook's secret is sealed with the key of the day on which it was made.
     """
     _change("old keys were removed", partial(without_old, kinds=_chosen(kinds, REMOVED_BY_DEFAULT)))
 

@@ -34,18 +34,30 @@ from mintage.secrets import (
 )
 from mintage.signed_tokens import key_id
 
-Kind = Literal["session", "api", "storage", "product-page", "manifest"]
+Kind = Literal["session", "api", "storage", "product-page", "manifest", "webhook"]
 State = Literal["signs", "next", "verifies"]
 
-KINDS: Final[tuple[Kind, ...]] = ("session", "api", "storage", "product-page", "manifest")
-# Manifests are verified for as long as anybody has the packs that they list.
+KINDS: Final[tuple[Kind, ...]] = (
+    "session",
+    "api",
+    "storage",
+    "product-page",
+    "manifest",
+    "webhook",
+)
+# Manifests are verified for as long as anybody has the packs that they list, and secrets of webhooks are
+# sealed with the key of the day on which they were made.
 REMOVED_BY_DEFAULT: Final[tuple[Kind, ...]] = ("session", "api", "storage", "product-page")
 _TEXT_NAMES: Final[dict[Kind, str]] = {
     "api": "api_secret",
     "storage": "storage_key",
     "product-page": "product_page_key",
 }
-_LIST_NAMES: Final[dict[Kind, str]] = {"session": "session_keys", "manifest": "manifest_keys"}
+_LIST_NAMES: Final[dict[Kind, str]] = {
+    "session": "session_keys",
+    "manifest": "manifest_keys",
+    "webhook": "webhook_keys",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +78,7 @@ def keys_of(text: str) -> list[KeyShown]:
         "api": [key_id(key) for key in known.api_secrets],
         "storage": [key_id(key) for key in known.storage_keys],
         "product-page": [key_id(key) for key in known.product_page_keys],
+        "webhook": [key_id(key) for key in known.webhook_keys],
     }
     shown = []
     for kind in KINDS:

@@ -82,6 +82,7 @@ def names_of(secrets: Secrets) -> dict[str, list[str]]:
         "storage": [key_id(key) for key in secrets.storage_keys],
         "product_page": [key_id(key) for key in secrets.product_page_keys],
         "manifest": [key.kid for key in secrets.manifest_keys],
+        "webhook": [key_id(key) for key in secrets.webhook_keys],
     }
 
 

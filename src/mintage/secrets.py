@@ -223,7 +223,7 @@ def parse_secrets(text: str) -> Secrets:
     created_at = content["created_at"]
     if type(created_at) is not int or not 0 < created_at < 2**40:
         raise SecretsError("created_at must be a time in seconds since 1970")
-    upcoming = _object(content, "next", {*_TEXTS, "session_keys", "manifest_keys"})
+    upcoming = _object(content, "next", {*_TEXTS, "session_keys", "manifest_keys", "webhook_keys"})
     earlier = _object(content, "earlier", set(_TEXTS))
     api_secrets, storage_keys, product_page_keys = (
         _texts(name, content[name], upcoming, earlier) for name in _TEXTS
@@ -245,7 +245,9 @@ def parse_secrets(text: str) -> Secrets:
         storage_keys,
         product_page_keys,
         created_at,
-        _webhook_keys(content.get("webhook_keys"), storage_keys),
+        _webhook_keys(
+            _with_next("webhook_keys", content.get("webhook_keys"), upcoming), storage_keys
+        ),
     )
 
 

@@ -34,6 +34,7 @@ from mintage.key_rotation import (
     without_old,
 )
 from mintage.keyring import Keyring, open_secrets
+from mintage.operations.webhook_secrets import NotSealedHere, Sealer
 from mintage.packs.signed_manifest import (
     check_signature,
     public_keys,
@@ -138,6 +139,18 @@ def is_permit(secrets: Secrets, token: str) -> bool:
     return read_permit(secrets.storage_keys, token) == PERMIT
 
 
+def sealed(secrets: Secrets) -> str:
+    return Sealer(lambda: secrets.webhook_keys).seal(b"secret", UUID(int=8), UUID(int=9)).hex()
+
+
+def is_sealed(secrets: Secrets, text: str) -> bool:
+    sealer = Sealer(lambda: secrets.webhook_keys)
+    try:
+        return sealer.open(bytes.fromhex(text), UUID(int=8), UUID(int=9)) == b"secret"
+    except NotSealedHere:
+        return False
+
+
 SIGNED: dict[str, tuple[Kind, Callable[[Secrets], str], Callable[[Secrets, str], bool]]] = {
     "session": ("session", session_token, is_token),
     "anon key": ("api", anon_key, is_token),
@@ -156,6 +169,7 @@ SIGNED: dict[str, tuple[Kind, Callable[[Secrets], str], Callable[[Secrets, str],
     "signed URL": ("storage", permit, is_permit),
     "product page": ("product-page", page_token, is_page_token),
     "manifest": ("manifest", manifest, is_manifest),
+    "webhook's secret": ("webhook", sealed, is_sealed),
 }
 
 

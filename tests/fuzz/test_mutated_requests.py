@@ -19,7 +19,8 @@ from mintage.rpcs import RPCS
 from mintage.telemetry import configure_logs
 from tests.fuzz.asking import Answer, Request, ask, faults_of, scope_of
 from tests.fuzz.running import run
-from tests.fuzz.seeds import Target, open_target, seeds_of
+from tests.fuzz.seeds import BRAND_HOST, PLATFORM_HOST, Target, open_target, seeds_of
+from tests.fuzz.seeds import request as make_request
 from tests.support.world import World
 
 REQUESTS = 2_000
@@ -79,6 +80,19 @@ async def _refused(target: Target, asked: dict[str, Request]) -> dict[str, int]:
         if answer.status >= 400:
             refused[name] = answer.status
     return refused
+
+
+@pytest.mark.long
+async def test_metrics_are_shown_to_nobody_who_only_asks(
+    platform: Platform, world: World, dsn: str, tmp_path: Path
+) -> None:
+    async with open_target(platform, world, dsn, tmp_path) as target:
+        for who in ("nobody", "viewer", "owner", "stranger", "api key"):
+            for host in (PLATFORM_HOST, BRAND_HOST, b"localhost"):
+                asked = make_request(target, "GET", "/metrics", who, host=host)
+                answer = await ask(target.application, asked)
+                assert answer.status in {401, 403, 404}, (who, host)
+                assert b"# TYPE" not in answer.body
 
 
 def test_what_is_wrong_with_an_answer_is_found() -> None:

@@ -13,7 +13,7 @@ import os
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final
 from uuid import UUID
 
 import asyncpg
@@ -42,7 +42,8 @@ _TRANSIENT_ERRORS: Final = (
 )
 
 
-class SeenScan(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class SeenScan:
     """A scan as the request showed it; what is kept of it is worked out when it is written."""
 
     brand_id: UUID
@@ -75,13 +76,12 @@ class ScanBuffer:
         self._countries = countries
         self._waiting: deque[SeenScan] = deque()
         self._chunks: deque[_Chunk] = deque()
-        self._chunked_count = 0
         self._has_work = asyncio.Event()
         self._is_stopping = asyncio.Event()
         self._flushing = asyncio.Lock()
 
     def __len__(self) -> int:
-        return len(self._waiting) + self._chunked_count
+        return len(self._waiting) + sum(len(chunk.scans) for chunk in self._chunks)
 
     def record(self, seen: SeenScan) -> None:
         """Take a scan. Never waits, never raises; a full buffer drops it and counts that."""
@@ -128,7 +128,7 @@ class ScanBuffer:
                     await self._cut_chunks()
                 if not await self._write(self._chunks[0]):
                     return False
-                self._chunked_count -= len(self._chunks.popleft().scans)
+                self._chunks.popleft()
             self._has_work.clear()
             return True
 
@@ -144,7 +144,6 @@ class ScanBuffer:
             by_brand.setdefault(seen.brand_id, []).append(_scan_of(seen, random, self._countries))
         for brand_id, scans in by_brand.items():
             self._chunks.append(_Chunk(brand_id, tuple(scans)))
-            self._chunked_count += len(scans)
             for _ in scans:
                 self._waiting.popleft()
 
