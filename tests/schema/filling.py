@@ -74,6 +74,17 @@ insert into tally_delta (brand_id, day, metric, delta) values (:brand, current_d
 insert into brand_tally (brand_id, day, metric, value) values (:brand, current_date, 'scans', 1);
 insert into brand_total (brand_id, metric, value) values (:brand, 'scans', 1);
 insert into batch_tally (brand_id, mint_batch_id, metric, value) values (:brand, :a, 'scans', 1);
+
+insert into webhook (brand_id, id, url, event_types, status, secret_sealed, created_at)
+values (:brand, :a, 'https://example.com/', '{mint_job.failed}', 'active', '', now());
+
+insert into webhook_delivery (
+  brand_id, id, webhook_id, event_id, event_type, data, status, next_try_at, created_at
+)
+values (:brand, :a, :a, :a, 'mint_job.failed', '{}', 'pending', now(), now());
+
+insert into clone_signal (brand_id, unit_id, day, severity, raised_at)
+values (:brand, :a, current_date, 'high', now());
 """
 
 

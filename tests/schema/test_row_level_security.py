@@ -16,7 +16,7 @@ from tests.schema.catalog import brand_tables, connected
 from tests.schema.filling import fill
 from tests.support.world import World
 
-LOOKED_THROUGH_FOR_WORK = {"mint_job", "tally_delta"}
+LOOKED_THROUGH_FOR_WORK = {"mint_job", "tally_delta", "webhook", "webhook_delivery"}
 """The service finds work across brands in these; it changes nothing across brands."""
 RESOLVERS_TABLES = (
     "product",
@@ -26,6 +26,8 @@ RESOLVERS_TABLES = (
     "mint_lot",
     "mint_unit",
     "unit_state",
+    "webhook",
+    "clone_signal",
 )
 
 
@@ -120,9 +122,9 @@ async def test_a_member_sees_the_rows_of_his_brand_alone(brands: TwoBrands) -> N
             assert await brands.seen_by(brands.owner, table) == {brands.mine}, table
 
 
-async def test_the_application_reads_all_but_deltas_and_receipts(brands: TwoBrands) -> None:
+async def test_the_application_reads_all_but_deltas_receipts_and_signals(brands: TwoBrands) -> None:
     closed = [t for t in brands.tables if not await brands.may(DatabaseRole.APP, t, "select")]
-    assert closed == ["scan_receipt", "tally_delta"]
+    assert closed == ["clone_signal", "scan_receipt", "tally_delta"]
 
 
 async def _sees_nothing(brands: TwoBrands, identity: Identity) -> None:
@@ -198,7 +200,7 @@ async def test_the_service_without_a_brand_sees_work_alone(brands: TwoBrands) ->
         assert bool(seen) == (table in LOOKED_THROUGH_FOR_WORK), table
 
 
-async def test_the_resolver_sees_one_brand_and_seven_tables(brands: TwoBrands) -> None:
+async def test_the_resolver_sees_one_brand_and_nine_tables(brands: TwoBrands) -> None:
     resolver = Identity(DatabaseRole.RESOLVER, brands.mine)
     for table in brands.tables:
         if table in RESOLVERS_TABLES:
