@@ -86,7 +86,7 @@ async def test_a_refusal_is_told_where_it_was_asked(owner: Browser) -> None:
         f"{HOME}products/new", {"sku": "A-1", "name": "A", "gtin": "9506000134353"}
     )
     assert answer.status_code == 400
-    assert "gtin: " in answer.text
+    assert "GTIN: " in answer.text
     assert 'value="A-1"' in answer.text
     await owner.post(f"{HOME}products/new", {"sku": "A-1", "name": "A"})
     taken = await owner.post(f"{HOME}products/new", {"sku": "a-1", "name": "B"})

@@ -6,7 +6,7 @@ import hashlib
 import re
 from pathlib import Path
 
-from mintage.console.texts import text, texts
+from mintage.console.texts import field_name, text, texts
 from mintage.rules import lifecycle, roles
 
 ROOT = Path(__file__).parents[2] / "src/mintage/console"
@@ -43,7 +43,7 @@ def test_no_text_is_left_over() -> None:
             or key.removesuffix("_one") in named
             or beginning in named | others
             or any(key.startswith(start) for start in put_together)
-            or beginning.startswith(("error", "batch.nothing_next"))
+            or beginning.startswith(("error", "batch.nothing_next", "field"))
         )
         assert is_named, key
 
@@ -84,3 +84,8 @@ def test_files_of_others_are_what_was_copied() -> None:
     assert files == set(listed)
     for name, digest in listed.items():
         assert hashlib.sha256((vendor / name).read_bytes()).hexdigest() == digest, name
+
+
+def test_an_argument_is_told_as_a_person_reads_it() -> None:
+    assert field_name("_requested_quantity") == "Quantity"
+    assert field_name("_biz_location") == "Biz location"

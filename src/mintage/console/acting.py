@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from mintage.console.texts import field_name
 from mintage.console.visit import Visit
 from mintage.errors import CONFLICT, INVALID_INPUT, SUBJECT_NOT_FOUND, MintageError
 
@@ -46,6 +47,6 @@ def _sentence(error: MintageError) -> str:
     if not error.problems:
         return error.message + (f" ({error.hint})" if error.hint else "")
     return "; ".join(
-        f"{problem.argument.lstrip('_').replace('_', ' ')}: {problem.problem} – {problem.hint}"
+        f"{field_name(problem.argument)}: {problem.problem} – {problem.hint}"
         for problem in error.problems[:5]
     )

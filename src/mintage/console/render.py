@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from mintage.console import pieces
 from mintage.console.cookies import THEME_COOKIE
-from mintage.console.texts import has_text, text
+from mintage.console.texts import field_name, has_text, text
 from mintage.rules.roles import Action
 
 if TYPE_CHECKING:
@@ -184,6 +184,6 @@ def problems_by_field(error: MintageError) -> Mapping[str, str]:
     found: dict[str, str] = {}
     for problem in error.problems:
         field = problem.argument.lstrip("_").partition("[")[0].partition(".")[0]
-        sentence = f"{problem.argument.lstrip('_')}: {problem.problem}; {problem.hint}"
+        sentence = f"{field_name(problem.argument)}: {problem.problem}; {problem.hint}"
         found.setdefault(field, sentence)
     return found

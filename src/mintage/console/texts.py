@@ -41,6 +41,13 @@ def has_text(key: str) -> bool:
     return key in texts()
 
 
+def field_name(argument: str) -> str:
+    """An argument as a person reads it: `_requested_quantity` is Quantity."""
+    name = argument.lstrip("_")
+    known = texts().get(f"field.{name}")
+    return known if known is not None else name[:1].upper() + name[1:].replace("_", " ")
+
+
 def _shown(value: object) -> object:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else value
 
