@@ -32,6 +32,10 @@ from mintage.db.migrate import migrate, require_current_schema
 from mintage.db.replica import Replica
 from mintage.health import HEALTH_PATHS, Health, Vitals
 from mintage.keyring import open_secrets
+from mintage.listening import listen
+from mintage.metrics.door import METRICS_PATH, Metrics, OwnListener
+from mintage.metrics.reading import Metered
+from mintage.metrics.requests import Counted
 from mintage.operations.countries import open_countries
 from mintage.operations.webhook_secrets import Sealer
 from mintage.packs.workshop import Workshop
@@ -67,6 +71,7 @@ class Runtime:
     keys: SecretsSource
     store: PackStore
     is_embedded: bool = field(default=False)
+    has_queue: bool = field(default=True)
     vitals: Vitals = field(default_factory=Vitals)
 
     @property
@@ -77,13 +82,18 @@ class Runtime:
 
 @asynccontextmanager
 async def open_runtime(
-    settings: Settings, *, application: str, may_migrate: bool = True, may_join: bool = True
+    settings: Settings,
+    *,
+    application: str,
+    may_migrate: bool = True,
+    may_join: bool = True,
+    has_queue: bool = True,
 ) -> AsyncIterator[Runtime]:
     """The platform without doors, on the PostgreSQL of the settings or the embedded one.
 
     `may_join`: an embedded PostgreSQL that another process runs on the data directory is used; otherwise
     it must be this process's own. `may_migrate`: bring the schema up to date; otherwise a schema that is
-    not current is refused.
+    not current is refused. `has_queue`: its metrics tell of the queue.
     """
     async with AsyncExitStack() as stack:
         _refuse_unreadable_urls(settings)
@@ -112,6 +122,7 @@ async def open_runtime(
                 open_pack_store, settings.storage_url, settings.data_dir, settings.limits
             ),
             is_embedded=settings.database_url is None,
+            has_queue=has_queue,
         )
 
 
@@ -161,7 +172,7 @@ async def run_worker(runtime: Runtime) -> AsyncIterator[Worker]:
     lanes = lanes_of(platform, store, lambda: runtime.secrets.manifest_keys[0], workshop)
     worker = Worker(platform, runtime.direct_dsn, lanes, duties_of(store))
     task = asyncio.create_task(worker.run())
-    runtime.vitals.worker = task
+    runtime.vitals.worker, runtime.vitals.working = task, worker
     try:
         yield worker
     finally:
@@ -183,6 +194,8 @@ async def open_doors(runtime: Runtime, doors: Doors) -> AsyncIterator[ASGIApp]:
     """The application of the doors; at the end scans that wait are written."""
     settings, platform = runtime.settings, runtime.platform
     health = RequestIds(AnyOrigin(Health(platform.database, runtime.vitals)))
+    token = settings.metrics_token
+    metrics = Metrics(metered_of(runtime), token) if token is not None else None
     api: ASGIApp | None = None
     console: ASGIApp | None = None
     if doors.has_api:
@@ -191,16 +204,14 @@ async def open_doors(runtime: Runtime, doors: Doors) -> AsyncIterator[ASGIApp]:
             settings, runtime.secrets, platform.database, settings.limits.clock_leeway_s
         )
         door = Door(platform, settings, runtime.keys, runtime.store, foreign_users=users)
-        api = build_api(door)
-        console = RequestIds(
-            build_console(
-                ConsoleDoor(platform, settings, runtime.keys, runtime.store, partial(sign_in, door))
-            )
-        )
+        api = Counted("api", build_api(door))
+        pages = ConsoleDoor(platform, settings, runtime.keys, runtime.store, partial(sign_in, door))
+        console = Counted("console", RequestIds(build_console(pages)))
     if not doors.has_resolver:
-        yield Front(api, None, settings, console, health)
+        yield Front(api, None, settings, console, health, metrics)
         return
     buffer = ScanBuffer(platform.database, settings.limits, platform.countries)
+    runtime.vitals.scan_buffer = buffer
     async with _replica_of(runtime) as replica:
         resolver = build_resolver(
             Resolver(
@@ -214,10 +225,29 @@ async def open_doors(runtime: Runtime, doors: Doors) -> AsyncIterator[ASGIApp]:
         )
         task = asyncio.create_task(buffer.run())
         try:
-            yield Front(api, resolver, settings, console, health)
+            yield Front(api, resolver, settings, console, health, metrics)
         finally:
             await buffer.stop()
             await task
+
+
+def metered_of(runtime: Runtime) -> Metered:
+    """What is looked at when metrics are asked for; a resolver alone does not look into the queue."""
+    return Metered(runtime.platform.database, runtime.vitals, has_queue=runtime.has_queue)
+
+
+@asynccontextmanager
+async def listen_for_metrics(runtime: Runtime) -> AsyncIterator[None]:
+    """A listener of its own for `/metrics`, `/healthz` and `/readyz`, where the settings name one."""
+    settings = runtime.settings
+    if settings.metrics_listen is None:
+        yield
+        return
+    health = Health(runtime.platform.database, runtime.vitals)
+    async with listen(
+        settings, OwnListener(Metrics(metered_of(runtime)), health), at=settings.metrics_listen
+    ):
+        yield
 
 
 @asynccontextmanager
@@ -256,7 +286,9 @@ class Front:
         settings: Settings,
         console: ASGIApp | None = None,
         health: ASGIApp | None = None,
+        metrics: ASGIApp | None = None,
     ) -> None:
+        self._metrics = metrics
         self._api = api
         self._health = health
         self._console = console
@@ -272,6 +304,8 @@ class Front:
         path: str = scope["path"]
         if self._health is not None and path in HEALTH_PATHS:
             return self._health
+        if self._metrics is not None and path == METRICS_PATH:
+            return self._metrics
         if self._console is not None and self._is_of_console(path, scope):
             return self._console
         if self._resolver is None or self._api is None:

@@ -23,7 +23,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from mintage.app import Doors, Runtime, open_doors, open_runtime, run_worker, stop_signals
+from mintage.app import (
+    Doors,
+    Runtime,
+    listen_for_metrics,
+    open_doors,
+    open_runtime,
+    run_worker,
+    stop_signals,
+)
 from mintage.cli_rpc import rpc_command, webhook_commands
 from mintage.cli_secrets import secrets_commands
 from mintage.db.embedded import EmbeddedServerError
@@ -351,11 +359,13 @@ async def _serve(doors: Doors, *, has_worker: bool, may_migrate: bool) -> None:
                     application="serve",
                     may_migrate=may_migrate,
                     may_join=not has_worker,
+                    has_queue=doors.has_api,
                 )
             )
             app = await stack.enter_async_context(open_doors(runtime, doors))
             if has_worker:
                 await stack.enter_async_context(run_worker(runtime))
+            await stack.enter_async_context(listen_for_metrics(runtime))
             await stack.enter_async_context(listen(settings, app))
             click.echo(f"Serving at {settings.platform_url}", err=True)
             await stopping.wait()
@@ -369,6 +379,7 @@ async def _work() -> None:
                 open_runtime(_settings(), application="work", may_migrate=False)
             )
             await stack.enter_async_context(run_worker(runtime))
+            await stack.enter_async_context(listen_for_metrics(runtime))
             click.echo("Working", err=True)
             await stopping.wait()
 

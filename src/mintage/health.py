@@ -19,6 +19,8 @@ from mintage.db.connection import AWAY_ERRORS, Database
 from mintage.db.migrate import SchemaState, schema_state
 from mintage.db.replica import Replica
 from mintage.operations.call import ANONYMOUS
+from mintage.resolver.scan_buffer import ScanBuffer
+from mintage.worker.loop import Worker
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -37,13 +39,16 @@ _REASONS: Final = {
 
 @dataclass(slots=True)
 class Vitals:
-    """What is known of a process from inside. `worker` is its task, `replica` what its resolver reads from.
+    """What is known of a process from inside: its worker and the task that runs it, what its resolver reads
+    from besides the primary, and where its scans wait.
 
     Each is None where the process has none.
     """
 
     worker: asyncio.Task[None] | None = None
     replica: Replica | None = None
+    working: Worker | None = None
+    scan_buffer: ScanBuffer | None = None
 
     @property
     def worker_state(self) -> str:

@@ -53,17 +53,21 @@ def server_config(app: ASGIApp, limits: Limits) -> uvicorn.Config:
 
 
 @asynccontextmanager
-async def listen(settings: Settings, app: ASGIApp) -> AsyncIterator[None]:
+async def listen(
+    settings: Settings, app: ASGIApp, *, at: tuple[str, int] | None = None
+) -> AsyncIterator[None]:
     """Answer HTTP while the context lasts; at its end requests under way are drained.
 
-    Raises `PortTaken` when the address cannot be had.
+    `at` is another address than the settings' host and port. Raises `PortTaken` when it cannot be had.
     """
+    host, port = at or (settings.host, settings.port)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    advice = "MINTAGE_METRICS_LISTEN" if at is not None else "--port, or MINTAGE_PORT"
     try:
-        listener = socket.create_server((settings.host, settings.port), reuse_port=False)
+        listener = socket.create_server((host, port), family=family, reuse_port=False)
     except OSError as error:
         raise PortTaken(
-            f"cannot listen on {settings.host}:{settings.port} ({error.strerror}): "
-            "give another --port, or MINTAGE_PORT"
+            f"cannot listen on {host}:{port} ({error.strerror}): give another {advice}"
         ) from None
     server = _Server(server_config(app, settings.limits))
     task = asyncio.create_task(server.serve(sockets=[listener]))

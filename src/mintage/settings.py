@@ -122,6 +122,8 @@ class Settings:
     secrets_text: str | None = field(default=None, repr=False)
     direct_database_url: str | None = None
     replica_url: str | None = None
+    metrics_listen: tuple[str, int] | None = None
+    metrics_token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,12 @@ SETTINGS: Final = (
         "",
         "hosts, by comma, that webhooks may call over http and at private addresses",
     ),
+    SettingDoc(
+        "MINTAGE_METRICS_LISTEN", "", "host:port that answers /metrics, /healthz and /readyz alone"
+    ),
+    SettingDoc(
+        "MINTAGE_METRICS_TOKEN", "", "bearer token with which the doors answer /metrics as well"
+    ),
     SettingDoc("MINTAGE_FOREIGN_ISSUER", "", "`iss` of another issuer whose tokens are taken"),
     SettingDoc("MINTAGE_FOREIGN_AUDIENCE", "", "`aud` that its tokens must have"),
     SettingDoc(
@@ -186,6 +194,7 @@ _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _HOST_NAME: Final = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*"
 )
+_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/=-]{24,200}")
 _NOT_OURS: Final = ("MINTAGE_TEST_", "MINTAGE_BENCH_")
 
 
@@ -236,6 +245,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         secrets_text=secrets_text or None,
         direct_database_url=_database_url(environment, "MINTAGE_DIRECT_DATABASE_URL"),
         replica_url=_database_url(environment, "MINTAGE_REPLICA_URL"),
+        metrics_listen=_listener(environment, "MINTAGE_METRICS_LISTEN"),
+        metrics_token=_token(environment, "MINTAGE_METRICS_TOKEN"),
     )
 
 
@@ -361,3 +372,28 @@ def _integer(
     if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
         raise SettingsError(f"{variable}={text!r} must be a whole number from {low} to {high}")
     return int(text)
+
+
+def _listener(environment: Mapping[str, str], variable: str) -> tuple[str, int] | None:
+    """`host:port`; an IPv6 address is in brackets."""
+    text = environment.get(variable)
+    if not text:
+        return None
+    host, _, port = text.rpartition(":")
+    host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    is_host = _is_address(host) or _HOST_NAME.fullmatch(host.lower())
+    if not (is_host and port.isascii() and port.isdigit() and int(port) <= 65535):
+        raise SettingsError(f"{variable}={text!r} must be host:port, e.g. 127.0.0.1:9464")
+    return host, int(port)
+
+
+def _token(environment: Mapping[str, str], variable: str) -> str | None:
+    token = environment.get(variable)
+    if not token:
+        return None
+    if not _TOKEN.fullmatch(token):
+        raise SettingsError(
+            f"{variable} must be 24 to 200 characters of A-Z a-z 0-9 . _ ~ + / = -, "
+            "e.g. what `openssl rand -hex 24` prints"
+        )
+    return token

@@ -12,6 +12,7 @@ from typing import Final, get_args
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mintage import meters
 from mintage.api.auth_answers import AuthError, session_answer, user_answer
 from mintage.api.client_credentials import client_credentials_grant, has_form, read_form
 from mintage.api.door import (
@@ -143,6 +144,7 @@ async def sign_in(
     key, address = email_key(email), client_address(door, request)
     wait_s = door.sign_in_tries.take(key, address)
     if wait_s is not None:
+        meters.RATE_LIMITED.labels("sign_in").inc()
         message = "Request rate limit reached"
         raise MintageError(RATE_LIMITED, message=message, retry_after_s=wait_s)
     async with anonymous_call(door, request) as call:
@@ -153,6 +155,7 @@ async def sign_in(
             await verify_nothing(password)
         elif not await verify_password(password, account.password_hash):
             account = None
+    meters.SIGN_INS.labels("refused" if account is None else "signed_in").inc()
     if account is None:
         return None
     door.sign_in_tries.give_back(key, address)

@@ -70,6 +70,8 @@ class Database:
     def __init__(self, pool: Pool, *, statement_timeout_s: int) -> None:
         self._pool = pool
         self._statement_timeout_s = statement_timeout_s
+        self.waiting_count = 0
+        """How many transactions wait for a connection."""
 
     @property
     def pool(self) -> Pool:
@@ -101,7 +103,7 @@ class Database:
         ]
         if not waits_for_disk:
             opening.append("set local synchronous_commit = off")
-        async with self._pool.acquire(timeout=5) as connection:
+        async with self._connection() as connection:
             try:
                 await connection.execute("; ".join(opening))
                 yield connection
@@ -121,6 +123,18 @@ class Database:
                 raise
             else:
                 await connection.execute("commit")
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        self.waiting_count += 1
+        try:
+            connection = await self._pool.acquire(timeout=5)
+        finally:
+            self.waiting_count -= 1
+        try:
+            yield connection
+        finally:
+            await self._pool.release(connection)
 
 
 async def open_database(

@@ -78,6 +78,11 @@ class Replica:
             and self._clock() - self._has_all_until <= self._lag_s_max
         )
 
+    @property
+    def age_s(self) -> float | None:
+        """For how long at most the replica has been without what was committed; None while nobody knows."""
+        return None if self._has_all_until is None else self._clock() - self._has_all_until
+
     def failed(self, error: BaseException) -> None:
         """A read of the replica failed: it is not asked again before a look has found it well."""
         self._has_all_until = None

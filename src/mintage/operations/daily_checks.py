@@ -14,6 +14,7 @@ from uuid import UUID
 import asyncpg
 
 from mintage.db.queries import query
+from mintage.meters import INVARIANTS_BROKEN
 from mintage.operations.call import Transactions
 from mintage.operations.checks import Check, load_checks
 from mintage.telemetry import logger
@@ -82,6 +83,7 @@ async def _run(transactions: Transactions, claim: _Claim) -> int | None:
         )
         return None
     if rows:
+        INVARIANTS_BROKEN.inc()
         _log.error(
             "an invariant is broken",
             check=claim.check.name,

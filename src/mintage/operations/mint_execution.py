@@ -11,11 +11,13 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from time import perf_counter
 from typing import Final
 from uuid import UUID
 
 import asyncpg
 
+from mintage import meters
 from mintage.db import copy_buffers
 from mintage.db.connection import AWAY_ERRORS, Connection, DatabaseRole, Identity
 from mintage.db.queries import query
@@ -105,6 +107,13 @@ async def process_mint_job_batch(
 
     Answers as in SPEC §4: in progress, completed, IDLE, busy, or `ok: false` for a failed cycle.
     """
+    began = perf_counter()
+    answer = await _cycle(transactions, arguments)
+    _count(answer, perf_counter() - began)
+    return answer
+
+
+async def _cycle(transactions: Transactions, arguments: ProcessMintJobBatch) -> Answer:
     claimed = await _claim(transactions, arguments.mint_job_id)
     if not isinstance(claimed, Claim):
         return claimed
@@ -121,6 +130,20 @@ async def process_mint_job_batch(
         return await _book_failure(transactions, claimed, error)
 
 
+def _count(answer: Answer, duration_s: float) -> None:
+    units = answer.get("units_created")
+    if isinstance(units, int) and units > 0:
+        meters.CYCLES.labels("minted").inc()
+        meters.CYCLE_DURATION.observe(duration_s)
+        meters.UNITS_MINTED.inc(units)
+        if answer["done"]:
+            meters.JOBS_FINISHED.labels("completed").inc()
+    elif not answer["ok"]:
+        meters.CYCLES.labels("failed").inc()
+    else:
+        meters.CYCLES.labels("idle" if answer["status"] == "IDLE" else "nothing").inc()
+
+
 async def _claim(transactions: Transactions, job_id: UUID | None) -> Claim | Answer:
     """Lease a job, in a transaction of its own. An answer instead where there is nothing to run."""
     await give_back_owed(transactions)
@@ -132,6 +155,8 @@ async def _claim(transactions: Transactions, job_id: UUID | None) -> Claim | Ans
             steps.reached("mint_claim_begun")
             item = await _lease(transactions, connection, job_id)
             if item is not None:
+                if item["has_lapsed"]:
+                    meters.LEASE_LAPSES.labels(KIND).inc()
                 steps.reached("mint_leased")
                 claimed = await _reserve(transactions, connection, item)
             is_asked = claimed is None and job_id is not None
@@ -397,6 +422,7 @@ async def _fail_job(call: Call, job_id: UUID, code: JobError, attempts: int) -> 
     batch = await call.connection.fetchrow(_FAIL_BATCH, call.brand_id, job_id, call.now)
     if job is None or batch is None:
         raise LookupError("a running job without a running batch")
+    meters.JOBS_FINISHED.labels("failed").inc()
     await add_deltas(
         call,
         [

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import fields
+from time import perf_counter
 from typing import Final
 from uuid import UUID
 
 import asyncpg
 
+from mintage import meters
 from mintage.db.connection import AWAY_ERRORS, Connection
 from mintage.db.queries import query
 from mintage.operations import steps
@@ -76,12 +78,16 @@ async def process_payload_pack(
     if isinstance(claim, PackOutcome):
         return claim
     steps.reached("pack_claimed")
+    began = perf_counter()
     path = file_path(claim)
     try:
         tools = PackTools(store, workshop, manifest_key)
         written = await write_file(transactions, claim, tools)
         steps.reached("pack_written")
         outcome = await _close(transactions, claim, path, written)
+        if outcome.result == "completed":
+            meters.PACK_DURATION.labels(claim.format_name).observe(perf_counter() - began)
+            meters.PACK_BYTES.labels(claim.format_name).inc(written.byte_size)
     except AWAY_ERRORS:
         # The close may have been committed all the same: the file stays, for the sweep to judge.
         await give_back(transactions, claim.lease)
@@ -96,6 +102,7 @@ async def process_payload_pack(
         return claim.outcome("lost", "LEASE_LOST")
     except Exception as error:  # noqa: BLE001 - booked as an attempt and logged, never lost
         outcome = await _book_failure(transactions, claim, error)
+    meters.PACKS.labels(claim.format_name, outcome.result).inc()
     if outcome.result == "completed":
         steps.reached("pack_committed")
     else:
@@ -115,6 +122,8 @@ async def _claim(transactions: Transactions, pack_ref: UUID | None) -> PackClaim
             steps.reached("pack_claim_begun")
             item = await _lease(transactions, connection, pack_ref)
             if item is not None:
+                if item["has_lapsed"]:
+                    meters.LEASE_LAPSES.labels(KIND).inc()
                 steps.reached("pack_leased")
                 brand_id: UUID = item["brand_id"]
                 await connection.execute(transactions.caller.identity(brand_id).statements())

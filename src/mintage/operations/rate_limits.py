@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
+from mintage import meters
 from mintage.db.connection import AWAY_ERRORS, Database
 from mintage.db.queries import query
 from mintage.errors import RATE_LIMITED, MintageError
@@ -155,6 +156,7 @@ def _hash(caller: str, brand_id: UUID | None) -> bytes:
 
 
 def _too_many(wait_s: float, rate: Rate) -> MintageError:
+    meters.RATE_LIMITED.labels("calls").inc()
     return MintageError(
         RATE_LIMITED,
         hint=f"at most {rate.calls} calls a minute are taken of one caller in one brand",

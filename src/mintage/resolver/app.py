@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from time import perf_counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from mintage.db.connection import AWAY_ERRORS, Database
 from mintage.db.replica import Replica
+from mintage.meters import RATE_LIMITED, RESOLVER
 from mintage.operations.resolving import BrandHost, Key, ProductId, ProductShown, Subject
 from mintage.operations.scanning import settled_outcome
 from mintage.resolver import answers
@@ -38,7 +40,7 @@ from mintage.resolver.pages import (
     preview_page,
     product_page,
 )
-from mintage.resolver.paths import DESCRIPTION_PATH, Asked, asked_for
+from mintage.resolver.paths import DESCRIPTION_PATH, Asked, asked_for, route_of
 from mintage.resolver.reading import Reader
 from mintage.resolver.scan_buffer import ScanBuffer, SeenScan
 from mintage.rules.lifecycle import ScanOutcome
@@ -113,8 +115,12 @@ class _Application:
             raise RuntimeError(
                 "the resolver answers HTTP; its server's lifespan is the composition's"
             )
+        began = perf_counter()
         answer = await self._respond(scope)
         await answer.send(send, has_body=scope["method"] != "HEAD")
+        RESOLVER.answered(
+            route_of(scope["path"]), scope["method"], answer.status, perf_counter() - began
+        )
 
     async def _respond(self, scope: Scope) -> Answer:
         if scope["method"] == "OPTIONS":
@@ -133,6 +139,7 @@ class _Application:
     async def _answer(self, asking: Asking) -> Answer:
         wait_s = self._misses.wait_s(asking.origin.address)
         if wait_s is not None:
+            RATE_LIMITED.labels("misses").inc()
             return message_answer(429, asking.language, "too_many", retry_after_s=wait_s)
         problem = ""
         asked: Asked = "nothing_here"
@@ -141,7 +148,8 @@ class _Application:
         except RuleViolation as violation:
             problem = f"{violation.problem}: {violation.hint}."
         if asked == "never_issued":
-            return self._not_issued(asking)  # Before the database is asked, for the host even.
+            # Before the database is asked, for the host even.
+            return self._not_issued(asking, "never_issued")
         key = None if asked == "nothing_here" else asked
         found = await self._reader.find(asking.origin.host, key) if asking.origin.host else None
         if found is None:
@@ -259,7 +267,8 @@ class _Application:
     async def _product(self, scanned: _Scanned) -> ProductShown | None:
         return await self._reader.product_shown(scanned.host, scanned.subject.product_id)
 
-    def _not_issued(self, asking: Asking) -> Answer:
+    def _not_issued(self, asking: Asking, reason: str = "unknown") -> Answer:
+        RESOLVER.missed(reason)
         self._misses.count(asking.origin.address)
         return page_answer(404, not_issued_page(asking.language))
 

@@ -46,6 +46,8 @@ RESOLVER_PREFIXES: Final = tuple(
 
 DESCRIPTION_PATH: Final = "/.well-known/gs1resolver"
 
+_ROUTES: Final = {prefix: prefix for prefix in RESOLVER_PREFIXES}
+
 Asked = Key | Literal["never_issued", "nothing_here"]
 """`never_issued`: a code that no brand can have issued. `nothing_here`: no code at all."""
 
@@ -60,6 +62,11 @@ _AI: Final = re.compile(r"[0-9]{2,4}")
 _PRINTED: Final = re.compile(
     rf"/01/([0-9]{{14}})/21/([{LETTERS}][{ALPHABET}]{{{SERIAL_LENGTH - 1}}})"
 )
+
+
+def route_of(path: str) -> str:
+    """What a request of `path` is counted under: the prefix of codes that it begins with, or `other`."""
+    return _ROUTES.get(path[: path.find("/", 1) + 1], "other")
 
 
 def asked_for(path: str, query: str) -> Asked:

@@ -19,6 +19,7 @@ from uuid import UUID
 import asyncpg
 
 from mintage.db.connection import AWAY_ERRORS, Database, DatabaseRole, Identity
+from mintage.meters import RESOLVER
 from mintage.operations.call import ANONYMOUS, Call
 from mintage.operations.countries import NO_COUNTRIES, Countries
 from mintage.operations.resolving import Subject
@@ -80,11 +81,17 @@ class ScanBuffer:
         self._is_stopping = asyncio.Event()
         self._flushing = asyncio.Lock()
 
+    @property
+    def scans_max(self) -> int:
+        """How many scans may wait."""
+        return self._limits.scans_waiting_max
+
     def __len__(self) -> int:
         return len(self._waiting) + sum(len(chunk.scans) for chunk in self._chunks)
 
     def record(self, seen: SeenScan) -> None:
         """Take a scan. Never waits, never raises; a full buffer drops it and counts that."""
+        RESOLVER.scanned(seen.outcome)
         if len(self) >= self._limits.scans_waiting_max:
             if self.dropped_count == 0:
                 logger("resolver").warning("scan buffer full, scans are dropped", scans=len(self))

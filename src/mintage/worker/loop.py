@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from time import monotonic
 from typing import Final
 
 import asyncpg
 
 from mintage.db.connect import AWAY_ERRORS, Servers, is_pooled
 from mintage.errors import UNAVAILABLE, MintageError
+from mintage.meters import DUTY_INTERVAL, DUTY_RUNS, DUTY_SUCCESS
 from mintage.operations.call import SYSTEM, Transactions
 from mintage.operations.pack_execution import process_payload_pack
 from mintage.operations.webhook_sending import send_due_webhook
@@ -57,8 +59,17 @@ class Worker:
         self._lanes = lanes
         self._duties = duties
         self._stopping = asyncio.Event()
+        self._began: dict[asyncio.Event, float] = {}
         self._wakes: dict[str, list[asyncio.Event]] = {
             lane.name: [asyncio.Event() for _ in range(lane.steps_at_once)] for lane in lanes
+        }
+
+    def steps_under_way(self) -> dict[str, list[float]]:
+        """By lane, for how many seconds each of its steps has been under way."""
+        now = monotonic()
+        return {
+            lane: [now - self._began[wake] for wake in wakes if wake in self._began]
+            for lane, wakes in self._wakes.items()
         }
 
     def stop(self) -> None:
@@ -86,20 +97,27 @@ class Worker:
         while not self._stopping.is_set():
             wake.clear()
             try:
+                self._began[wake] = monotonic()
                 did_work = await lane.step()
                 pause_s = 0.0
             except Exception as error:  # noqa: BLE001 - a lane outlives any failure; it is logged
                 did_work = False
                 pause_s = min(PAUSE_S_MAX, max(0.2, pause_s * 2))
                 _log_failure("a step failed", error, lane=lane.name, pause_s=pause_s)
+            finally:
+                self._began.pop(wake, None)
             if not did_work and not self._stopping.is_set():
                 await self._wait(wake, pause_s or self._platform.limits.poll_interval_s)
 
     async def _run_duty(self, duty: Duty) -> None:
+        DUTY_INTERVAL.labels(duty.name).set(duty.interval_s)
         while not self._stopping.is_set():
             try:
                 await self._do(duty)
+                DUTY_RUNS.labels(duty.name, "done").inc()
+                DUTY_SUCCESS.labels(duty.name).set_to_current_time()
             except Exception as error:  # noqa: BLE001 - the next turn tries again; it is logged
+                DUTY_RUNS.labels(duty.name, "failed").inc()
                 _log_failure("a duty failed", error, duty=duty.name)
             await self._wait(self._stopping, duty.interval_s)
 

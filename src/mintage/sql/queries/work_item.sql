@@ -166,3 +166,69 @@ where work_item.brand_id = $1
   and work_item.kind = held.kind
   and work_item.ref_id = held.ref_id
 returning work_item.ref_id
+
+-- name: state
+-- role: mintage_service
+-- For each kind of $1: items ($2 are counted at most), how many are leased, and how long the oldest that could run
+-- has waited: the first such of each brand, found by its index, one brand after the other.
+with recursive wanted as (
+  select unnest($1::text[]) as kind
+),
+queue as (
+  select wanted.kind, first.brand_id
+  from wanted
+  cross join lateral (
+    select brand_id
+    from work_item
+    where kind = wanted.kind
+    order by brand_id
+    limit 1
+  ) as first
+  union all
+  select queue.kind, next.brand_id
+  from queue
+  cross join lateral (
+    select brand_id
+    from work_item
+    where kind = queue.kind
+      and brand_id > queue.brand_id
+    order by brand_id
+    limit 1
+  ) as next
+),
+oldest as (
+  select queue.kind, min(item.enqueued_at) as enqueued_at
+  from queue
+  cross join lateral (
+    select enqueued_at
+    from work_item
+    where kind = queue.kind
+      and brand_id = queue.brand_id
+      and runnable_at <= clock_timestamp()
+      and (lease_until is null or lease_until <= clock_timestamp())
+    order by enqueued_at, ref_id
+    limit 1
+  ) as item
+  group by queue.kind
+)
+select
+  wanted.kind,
+  counted.items,
+  counted.leased,
+  coalesce(greatest(extract(epoch from clock_timestamp() - oldest.enqueued_at), 0), 0)::double precision
+    as oldest_waiting_s
+from wanted
+cross join lateral (
+  select
+    count(*) as items,
+    count(*) filter (where item.lease_until > clock_timestamp()) as leased
+  from (
+    select lease_until
+    from work_item
+    where kind = wanted.kind
+    order by brand_id, ref_id
+    limit $2
+  ) as item
+) as counted
+left join oldest on oldest.kind = wanted.kind
+order by wanted.kind
