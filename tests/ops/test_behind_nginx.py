@@ -156,7 +156,7 @@ async def _scanned(printed: str, http: int, https: int, folder: Path) -> None:
 
 async def _asked_by(fleet: Machines) -> str:
     """Who scanned, once it is written: that is after the answer."""
-    found: str | None = None
+    found: object = None
 
     async def is_written() -> bool:
         nonlocal found
@@ -165,8 +165,7 @@ async def _asked_by(fleet: Machines) -> str:
         return found is not None
 
     await until(is_written)
-    assert found is not None
-    return found
+    return str(found)
 
 
 async def _signed_in(fleet: Machines, https: int, folder: Path) -> None:
