@@ -168,7 +168,7 @@ async def run_worker(runtime: Runtime) -> AsyncIterator[Worker]:
     """A worker in this process; at the end it finishes the steps under way."""
     platform, store = runtime.platform, runtime.store
     await _look_into_store(store)
-    workshop = Workshop(platform.limits.packs_at_once, platform.limits.pack_lease_s)
+    workshop = Workshop(platform.limits.workshop_processes, platform.limits.pack_lease_s)
     lanes = lanes_of(platform, store, lambda: runtime.secrets.manifest_keys[0], workshop)
     worker = Worker(platform, runtime.direct_dsn, lanes, duties_of(store))
     task = asyncio.create_task(worker.run())

@@ -26,7 +26,8 @@ class Limits:
     backoff_s: tuple[float, ...] = (5.0, 20.0)
     job_lease_s: float = 60.0
     pack_lease_s: float = 600.0
-    packs_at_once: int = 2
+    packs_at_once: int = 4
+    workshop_processes: int = 2
     page_rows_max: int = 200
     page_rows_default: int = 20
     page_rows_default_long: int = 50
