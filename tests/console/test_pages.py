@@ -42,6 +42,7 @@ PAGES = (
     "activity/scans",
     "activity/scans.csv",
     "settings",
+    "settings/webhooks",
     "search",
     "search?q=SKU",
 )
@@ -50,7 +51,13 @@ insert into scan_event (brand_id, id, scanned_at, unit_id, outcome, traffic_clas
 values ($1, gen_random_uuid(), now(), $2, 'recorded', 'human', $3)
 """
 ADMINS = frozenset(
-    {"mint", "settings", "exports/new", "exports/new?mint_batch_id={batch}&format=rfid"}
+    {
+        "mint",
+        "settings",
+        "settings/webhooks",
+        "exports/new",
+        "exports/new?mint_batch_id={batch}&format=rfid",
+    }
 )
 EDITORS = frozenset({"products/new", "products/import"})
 

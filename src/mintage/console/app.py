@@ -24,6 +24,7 @@ from mintage.console import (
     search,
     sign_in,
     units,
+    webhook_pages,
 )
 from mintage.console.door import ConsoleDoor
 from mintage.console.endpoint import Page, PlainPage, Reader, Writer
@@ -100,6 +101,9 @@ def console_routes(door: ConsoleDoor) -> list[BaseRoute]:
         inside("settings/keys", write=brand_pages.create_key),
         inside("settings/keys/rotate", write=brand_pages.rotate_key),
         inside("settings/keys/revoke", write=brand_pages.revoke_key),
+        inside("settings/webhooks", webhook_pages.webhooks, webhook_pages.create_webhook),
+        inside("settings/webhooks/remove", write=webhook_pages.remove_webhook),
+        inside("settings/webhooks/redeliver", write=webhook_pages.redeliver),
         inside("search", search.search),
     ]
 
