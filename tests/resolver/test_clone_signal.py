@@ -202,7 +202,7 @@ async def test_the_defaults_hold_where_a_brand_has_set_nothing(world: World) -> 
 
 async def test_a_scan_that_names_no_unit_is_not_judged(world: World) -> None:
     unit = await _unit(world, **_all("scans_a_day", 1))
-    lot = replace(unit, subject=replace(unit.subject, unit_id=None))
+    lot = replace(unit, subject=unit.subject._replace(unit_id=None))
     await lot.scan((NOON, "DE"))
     assert await unit.severities() == [None]
 

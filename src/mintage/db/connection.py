@@ -95,7 +95,8 @@ class Database:
         without waiting; whatever commits after it makes it durable too.
         """
         opening = [
-            "begin read only" if read_only else "begin",
+            # Each statement sees what is committed by then, whatever the server's default is.
+            "begin isolation level read committed" + (" read only" if read_only else ""),
             f"set local statement_timeout = '{statement_timeout_s or self._statement_timeout_s}s'",
             # A frozen process gives up its locks, although its connection lives.
             f"set local idle_in_transaction_session_timeout = '{IDLE_TIMEOUT_S}s'",

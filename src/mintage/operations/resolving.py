@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
 from mintage.db.connection import Connection
@@ -93,8 +93,7 @@ class Link:
     context: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(NamedTuple):
     """What a key names.
 
     `status`: `minted` is what the next scan makes active; None for what has no status of its own (a
@@ -182,7 +181,8 @@ def _columns_of(keys: Sequence[Key]) -> _Column:
         ids.append(id_)
         gtins.append(gtin14)
         texts.append(text)
-    return kinds, ids, gtins, texts
+    # Without any id no column: the function's `unnest` fills up with nulls, which cost more to send.
+    return kinds, ids if any(ids) else [], gtins, texts
 
 
 def _row_of(key: Key) -> tuple[str, UUID | None, str | None, str | None]:

@@ -205,7 +205,7 @@ class _Application:
         pairs = answers.passed_on(asking.query)
         if href == scanned.page_url:
             token = self._token(scanned, is_scanned_now=is_scan)
-            pairs = "&".join(each for each in (pairs, token) if each)
+            pairs = f"{pairs}&{token}" if pairs and token else pairs or token
         return answers.redirect(answers.with_pairs(href, pairs), scanned.url)
 
     def _token(self, scanned: _Scanned, *, is_scanned_now: bool) -> str:

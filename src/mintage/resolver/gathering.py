@@ -1,20 +1,22 @@
 """Keys asked for while a query is under way go together in the next one of that host.
 
-One query at a time for each host, so that what it finds is never older than the question; nothing is
-kept. Not here: what a key names (`operations.resolving`).
+One query at a time for each host, begun after each of its questions was asked: what it finds is never older
+than the question, and nothing is kept. Queries that follow one another go in one transaction, which sees at
+each of them what is committed by then. Not here: what a key names (`operations.resolving`).
 """
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
-from mintage.db.connection import Database, DatabaseRole, Identity
+from mintage.db.connection import Connection, Database, DatabaseRole, Identity
 from mintage.operations.resolving import KEYS_MAX, BrandHost, Key, Subject, resolve_at_host
 from mintage.settings import Limits
 
 _IDENTITY: Final = Identity(DatabaseRole.RESOLVER)
+_QUERIES_A_TURN_MAX: Final = 16
 
 Found = tuple[BrandHost, Subject | None]
 
@@ -30,6 +32,13 @@ class _Lane:
     keys: list[Key | None] = field(default_factory=list)
     futures: list[asyncio.Future[Found | None]] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
+
+
+class _Questions(NamedTuple):
+    """Those that go in one query: a key, and who waits for what it names."""
+
+    keys: list[Key | None]
+    futures: list[asyncio.Future[Found | None]]
 
 
 class KeyGatherer:
@@ -63,37 +72,47 @@ class KeyGatherer:
         try:
             while lane.futures:
                 async with self._turns:
-                    keys, lane.keys = lane.keys[:KEYS_MAX], lane.keys[KEYS_MAX:]
-                    futures, lane.futures = lane.futures[:KEYS_MAX], lane.futures[KEYS_MAX:]
-                    self._waiting_count -= len(futures)
-                    await self._ask(host, keys, futures)
+                    await self._take_turn(host, lane)
         finally:
             del self._lanes[host]
             self._waiting_count -= len(lane.futures)
             for future in lane.futures:
                 future.cancel()
 
-    async def _ask(
-        self, host: str, keys: list[Key | None], futures: list[asyncio.Future[Found | None]]
-    ) -> None:
+    async def _take_turn(self, host: str, lane: _Lane) -> None:
+        """Ask in one transaction until nobody waits here, or another host may want the turn."""
+        asked: _Questions | None = None
         try:
-            asked = [key for key in keys if key is not None]
             async with self._database.transaction(_IDENTITY, read_only=True) as connection:
-                found = await resolve_at_host(connection, host, asked)
-                # Before the commit: it changes nothing, and nobody need wait for it.
-                subjects = iter(found.subjects) if found is not None else iter(())
-                for key, future in zip(keys, futures, strict=True):
-                    if found is None:
-                        answer = None
-                    else:
-                        answer = (found.host, next(subjects) if key is not None else None)
-                    if not future.done():
-                        future.set_result(answer)
+                for _ in range(_QUERIES_A_TURN_MAX):
+                    asked = self._cut(lane)
+                    await _ask(connection, host, asked)
+                    await asyncio.sleep(0)  # Who asks now, goes with the next query.
+                    if not lane.futures or self._turns.locked():
+                        break
         except Exception as error:  # noqa: BLE001 - each of those who wait is told, and handles it
-            for future in futures:
+            for future in (asked or self._cut(lane)).futures:
                 if not future.done():
                     future.set_exception(error)
         except BaseException:
-            for future in futures:
+            for future in (asked or self._cut(lane)).futures:
                 future.cancel()
             raise
+
+    def _cut(self, lane: _Lane) -> _Questions:
+        cut = _Questions(lane.keys[:KEYS_MAX], lane.futures[:KEYS_MAX])
+        del lane.keys[:KEYS_MAX], lane.futures[:KEYS_MAX]
+        self._waiting_count -= len(cut.futures)
+        return cut
+
+
+async def _ask(connection: Connection, host: str, asked: _Questions) -> None:
+    found = await resolve_at_host(connection, host, [key for key in asked.keys if key is not None])
+    # Before the commit: it changes nothing, and nobody need wait for it.
+    subjects = iter(found.subjects) if found is not None else iter(())
+    for key, future in zip(asked.keys, asked.futures, strict=True):
+        answer = None
+        if found is not None:
+            answer = (found.host, next(subjects) if key is not None else None)
+        if not future.done():
+            future.set_result(answer)

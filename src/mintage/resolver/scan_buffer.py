@@ -102,6 +102,9 @@ class ScanBuffer:
 
     async def run(self) -> None:
         """Write scans as they come, until `stop`."""
+        families(
+            ""
+        )  # The first one reads the library's rules: before there are requests that wait.
         while not self._is_stopping.is_set():
             await self._has_work.wait()
             await self._pause(self._limits.scan_flush_interval_s)
