@@ -15,6 +15,7 @@ from mintage.db.connection import open_database
 from mintage.perform import Platform
 from mintage.rpcs import RPCS
 from tests.api.conftest import Api, problems
+from tests.support.webhooks import webhook_of
 
 KEYS = ["code", "message", "details", "hint", "errors"]
 READING = sorted(name for name, rpc in RPCS.items() if rpc.is_read_only)
@@ -319,6 +320,9 @@ async def test_a_reading_rpc_is_called_by_get_as_by_post(api: Api, name: str) ->
     if "_product_id" in fields and name.startswith(("get_product", "list_product_")):
         listed = await api.world.rpc("list_products", limit=1)
         given["product_id"] = listed["products"][0]["id"]
+    if name == "list_webhook_deliveries":
+        made = await webhook_of(api.world, "https://example.com/")
+        given["webhook_id"] = made["webhook"]["id"]
     if name == "search_brand_objects_v1":
         given["query"] = "SKU-"
     if "_limit" in fields:

@@ -122,10 +122,20 @@ where brand_id = $1
 
 -- name: remove_old
 -- role: mintage_service
+-- What was told while its webhook was ended waits for nothing.
 delete from webhook_delivery
 where brand_id = $1
-  and status <> 'pending'
   and created_at < $2
+  and (
+    status <> 'pending'
+    or exists (
+      select
+      from webhook
+      where webhook.brand_id = $1
+        and webhook.id = webhook_delivery.webhook_id
+        and webhook.status <> 'active'
+    )
+  )
 
 -- name: remove_old_signals
 -- role: mintage_service
