@@ -11,6 +11,7 @@ import base64
 import hashlib
 import hmac
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -113,7 +114,12 @@ def _form_token(key: bytes, session: Session) -> str:
     return base64.urlsafe_b64encode(digest).decode("ascii").rstrip("=")
 
 
-def _keys(secrets: Secrets, use: bytes) -> list[bytes]:
-    """The keys for `use`, drawn from the platform's secrets (RFC 5869): the first signs."""
+def _keys(secrets: Secrets, use: bytes) -> tuple[bytes, ...]:
+    """Keys for `use`, drawn from the platform's secrets (RFC 5869); of several the first signs."""
+    return tuple(_drawn(each, use) for each in secrets.api_secrets)
+
+
+@lru_cache(maxsize=8)
+def _drawn(secret: bytes, use: bytes) -> bytes:
     info = b"mintage console " + use
-    return [HKDF(SHA256(), 32, salt=None, info=info).derive(each) for each in secrets.api_secrets]
+    return HKDF(SHA256(), 32, salt=None, info=info).derive(secret)
