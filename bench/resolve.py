@@ -1,10 +1,13 @@
 """How many redirects a second does the resolver give, its scans stored?
 
-One resolver process (uvicorn, uvloop, httptools) against a bare ASGI application that selects one row by
-key with the same driver, on the same PostgreSQL in the same run: alternating, median of the pairs. A
-process of its own loads them over loopback with a fixed number of requests on keep-alive connections.
+One resolver process, composed and listening as `mintage resolver` is (uvicorn, uvloop, httptools, limits on
+heads), against a bare ASGI application that selects one row by key with the same driver, on the same
+PostgreSQL in the same run; the bare one is served by uvicorn as it comes, without those limits. They
+alternate, and the medians of the pairs count. A process of its own loads them over loopback with a fixed
+number of requests on keep-alive connections.
 After each run of the resolver it is stopped in order, and as many scans must be stored as were redirected.
-Aim: ≥ 1.5 ×. Printed besides: the 99th percentile of both.
+Aim: ≥ 1.5 ×. Printed besides: the 99th percentile of both, and the CPU time that each process spends on a
+request, its start left out.
 
     python -m bench.resolve [--requests N] [--pairs N] [--connections N]
 """
@@ -15,6 +18,7 @@ import argparse
 import asyncio
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -31,11 +35,13 @@ import uvicorn
 import uvloop
 
 from bench import support
+from mintage.app import Front, stop_signals
 from mintage.db.connection import open_database
+from mintage.listening import listen_on
 from mintage.operations.call import SERVICE
 from mintage.resolver.app import Resolver, build_resolver
 from mintage.resolver.scan_buffer import ScanBuffer
-from mintage.settings import Limits
+from mintage.settings import Limits, read_settings
 
 UNITS = 20_000
 CONNECTIONS = 64
@@ -47,8 +53,8 @@ AGENT = (
 SELECT = "select id, mint_batch_id from mint_unit where brand_id = $1 and serial_number = $2"
 
 
-async def serve(app: Any, listener: socket.socket) -> None:
-    """Serve until SIGTERM, as the platform does."""
+async def serve_bare(app: Any, listener: socket.socket) -> None:
+    """Serve until SIGTERM, uvicorn alone."""
     config = uvicorn.Config(
         app,
         loop="none",
@@ -60,25 +66,39 @@ async def serve(app: Any, listener: socket.socket) -> None:
         server_header=False,
         proxy_headers=False,
     )
+    # uvicorn raises the signal again when it has stopped; there is a figure to print then.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     await uvicorn.Server(config).serve(sockets=[listener])
 
 
+def cpu_s() -> float:
+    """CPU time of this process so far."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
 async def product_side(dsn: str, listener: socket.socket) -> None:
-    """The resolver, stopped in order: all scans are written."""
+    """The resolver, stopped in order: all scans are written. Prints the CPU time of serving."""
     limits = Limits()
     database = await open_database(
         dsn, connections=POOL_CONNECTIONS, statement_timeout_s=30, application="bench"
     )
     buffer = ScanBuffer(database, limits)
     running = asyncio.create_task(buffer.run())
-    await serve(build_resolver(Resolver(database, limits, buffer, lambda: (bytes(32),))), listener)
+    resolver = build_resolver(Resolver(database, limits, buffer, lambda: (bytes(32),)))
+    settings = read_settings({})
+    with stop_signals() as stopping:
+        async with listen_on(listener, Front(None, resolver, settings), limits):
+            started_s = cpu_s()
+            await stopping.wait()
     await buffer.stop()
     await running
+    print(cpu_s() - started_s)
     await database.close()
 
 
 async def yardstick_side(dsn: str, brand_id: UUID, listener: socket.socket) -> None:
-    """A bare ASGI application: one select by key a request, and a redirect."""
+    """A bare ASGI application: one select by key a request, and a redirect. Prints as the other."""
     pool = await asyncpg.create_pool(dsn, min_size=POOL_CONNECTIONS, max_size=POOL_CONNECTIONS)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -90,7 +110,9 @@ async def yardstick_side(dsn: str, brand_id: UUID, listener: socket.socket) -> N
         await send({"type": "http.response.start", "status": 307, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
 
-    await serve(app, listener)
+    started_s = cpu_s()
+    await serve_bare(app, listener)
+    print(cpu_s() - started_s)
     await pool.close()
 
 
@@ -166,15 +188,16 @@ def measure(
             ("--connections", options.connections),
         ):
             loading += [name, str(value)]
-        server = subprocess.Popen(serving, pass_fds=[listener.fileno()])
+        server = subprocess.Popen(
+            serving, pass_fds=[listener.fileno()], stdout=subprocess.PIPE, text=True
+        )
         try:
             loaded = subprocess.run(loading, check=True, stdout=subprocess.PIPE, text=True)
         finally:
             server.send_signal(signal.SIGTERM)
-            _, _, usage = os.wait4(server.pid, 0)
-            server.returncode = 0
+            spent, _ = server.communicate()
     figures: dict[str, float] = json.loads(loaded.stdout)
-    figures["cpu_us"] = (usage.ru_utime + usage.ru_stime) * 1e6 / figures["answered"]
+    figures["cpu_us"] = float(spent) * 1e6 / figures["answered"]
     return figures
 
 

@@ -30,7 +30,13 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        # One timer a connection, seldom set: a deadline that moves on is only noted, and looked at when the
+        # timer rings. Two timers a request would cost as much as its parsing.
         self._timer: asyncio.TimerHandle | None = None
+        self._rings_at = 0.0
+        self._deadline: float | None = None
+        self._head_bytes_max = self.limits.head_bytes_max
+        self._head_lines_max = self.limits.head_lines_max
         self._is_in_head = False
         self._is_in_body = False
         self._head_bytes = 0
@@ -44,13 +50,13 @@ class GuardedProtocol(HttpToolsProtocol):
         self._start_timer(self.limits.header_timeout_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_timer()
+        self._drop_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._has_refused:
             return
-        if self._timer is None and not self._is_in_body:
+        if self._deadline is None and not self._is_in_body:
             # Also for bytes that begin no request, such as empty lines.
             self._start_timer(self.limits.header_timeout_s)
         was_in_head = self._is_in_head
@@ -67,7 +73,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._is_in_head, self._is_in_body = True, False
         self._head_bytes = self._head_lines = self._unparsed_bytes = 0
-        if self._timer is None:
+        if self._deadline is None:
             self._start_timer(self.limits.header_timeout_s)
 
     def on_url(self, url: bytes) -> None:
@@ -79,10 +85,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         self._head_bytes += len(name) + len(value)
         self._head_lines += 1
-        if (
-            self._head_bytes > self.limits.head_bytes_max
-            or self._head_lines > self.limits.head_lines_max
-        ):
+        if self._head_bytes > self._head_bytes_max or self._head_lines > self._head_lines_max:
             # Trailers come here too, behind a body.
             self._refuse(431, "The headers are too large, or too many.")
             raise _HeadRefused
@@ -95,14 +98,14 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._is_in_body = False
-        self._stop_timer()
+        self._deadline = None
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what the parser refused, or close where an answer would end up inside another one."""
         if self._has_refused or self.transport.is_closing():
             return
-        self._stop_timer()
+        self._drop_timer()
         if self._is_answering():
             self.transport.close()
             return
@@ -131,16 +134,34 @@ class GuardedProtocol(HttpToolsProtocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def _start_timer(self, seconds: float) -> None:
-        self._stop_timer()
-        self._timer = self.loop.call_later(seconds, self._time_is_up)
+        """Time is up in `seconds`, unless the deadline is moved or dropped before."""
+        self._deadline = deadline = self.loop.time() + seconds
+        if self._timer is None or self._rings_at > deadline:
+            self._set_timer(deadline)
 
-    def _stop_timer(self) -> None:
+    def _set_timer(self, rings_at: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._rings_at = rings_at
+        self._timer = self.loop.call_at(rings_at, self._ring)
+
+    def _drop_timer(self) -> None:
+        self._deadline = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _time_is_up(self) -> None:
+    def _ring(self) -> None:
         self._timer = None
+        if self._deadline is None:
+            return
+        if self._deadline > self._rings_at:
+            self._set_timer(self._deadline)
+            return
+        self._deadline = None
+        self._time_is_up()
+
+    def _time_is_up(self) -> None:
         if self.transport.is_closing():
             return
         if self._is_answering():

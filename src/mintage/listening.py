@@ -6,6 +6,7 @@ Not here: what is answered (the doors), and bodies, which their readers time (`a
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -69,13 +70,26 @@ async def listen(
         raise PortTaken(
             f"cannot listen on {host}:{port} ({error.strerror}): give another {advice}"
         ) from None
-    server = _Server(server_config(app, settings.limits))
+    async with listen_on(listener, app, settings.limits):
+        yield
+
+
+@asynccontextmanager
+async def listen_on(listener: socket.socket, app: ASGIApp, limits: Limits) -> AsyncIterator[None]:
+    """Answer HTTP on `listener` while the context lasts, and close it.
+
+    What is in memory by then stays to the end: the collector passes it over, instead of looking through all
+    of it time and again while requests wait.
+    """
+    server = _Server(server_config(app, limits))
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         while not server.started and not task.done():
             await asyncio.sleep(0.01)
+        gc.freeze()
         yield
     finally:
+        gc.unfreeze()
         server.should_exit = True
         await task
         listener.close()

@@ -7,8 +7,8 @@ or path, or break a header line. What is answered by other than a redirect is in
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote_from_bytes, unquote_plus, unquote_to_bytes
 from uuid import UUID
 
@@ -29,6 +29,7 @@ ALLOWED_METHODS: Final = "GET, HEAD, OPTIONS"
 LINKSET_TYPE: Final = "application/linkset+json"
 CONTEXT_URL: Final = "https://ref.gs1.org/standards/resolver/linkset-context"
 KEPT_S: Final = 3600
+_PAGES_REMEMBERED: Final = 4096
 
 _Header = tuple[bytes, bytes]
 _COMMON: Final[tuple[_Header, ...]] = (
@@ -58,8 +59,7 @@ _PLAIN_QUERY: Final = re.compile(rb"[A-Za-z0-9!$&'()*+,;=:@/?\-._~%\[\]|]*")
 _OUR_NAMES: Final = frozenset({GENUINE_PARAMETER.encode(), LINK_TYPE_PARAMETER.encode()})
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """Status, header lines and body of an HTTP answer."""
 
     status: int
@@ -98,6 +98,7 @@ def redirect(location: str, linkset_url: str) -> Answer:
     )
 
 
+@lru_cache(maxsize=_PAGES_REMEMBERED)
 def page_url_of(base_url: str, product_id: UUID) -> str:
     """The absolute URL of a product's page."""
     return f"{base_url}/p/{product_id}"

@@ -84,15 +84,12 @@ class _Scanned(NamedTuple):
     host: BrandHost
     key: Key
     subject: Subject
+    page_url: str
 
     @property
     def url(self) -> str:
         """The URL asked for, without its query."""
         return self.host.base_url + self.asking.path.removesuffix("/")
-
-    @property
-    def page_url(self) -> str:
-        return answers.page_url_of(self.host.base_url, self.subject.product_id)
 
 
 class _Application:
@@ -164,7 +161,8 @@ class _Application:
         if subject is None:
             return self._not_issued(asking)
         wanted = wanted_of(asking.query, asking.accept, asking.accept_language)
-        return await self._answer_found(_Scanned(asking, wanted, host, key, subject))
+        page_url = answers.page_url_of(host.base_url, subject.product_id)
+        return await self._answer_found(_Scanned(asking, wanted, host, key, subject, page_url))
 
     def _answer_own_path(self, asking: Asking, host: BrandHost) -> Answer:
         if asking.path != DESCRIPTION_PATH:
@@ -202,7 +200,7 @@ class _Application:
             if outcome is None:
                 outcome = await self._activations.activate(scanned.host, subject)
             self._record(scanned, outcome)
-        pairs = answers.passed_on(asking.query)
+        pairs = answers.passed_on(asking.query) if asking.query else ""
         if href == scanned.page_url:
             token = self._token(scanned, is_scanned_now=is_scan)
             pairs = f"{pairs}&{token}" if pairs and token else pairs or token

@@ -32,13 +32,14 @@ class TrustedProxies:
 
     def origin_of(self, peer_text: str | None, headers: Mapping[bytes, bytes]) -> Origin:
         """Host and address of the client, whoever stands between; `headers` by lower-case name."""
-        peer = _address(peer_text) if peer_text is not None else None
-        host = headers.get(b"host", b"").decode("latin-1")
-        if peer is None or not self._trusts(peer):
-            return Origin(_host(host), peer)
+        host = headers.get(b"host", b"")
+        direct = _direct(peer_text, host)
+        peer = direct.address
+        if not self._networks or peer is None or not self._trusts(peer):
+            return direct
         forwarded_hosts = _elements(headers, b"x-forwarded-host")
         return Origin(
-            _host(forwarded_hosts[-1] if forwarded_hosts else host),
+            _host(forwarded_hosts[-1]) if forwarded_hosts else direct.host,
             self._client_behind(peer, _elements(headers, b"x-forwarded-for")),
         )
 
@@ -57,6 +58,14 @@ class TrustedProxies:
 
     def _trusts(self, address: Address) -> bool:
         return any(address in network for network in self._networks)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _direct(peer_text: str | None, host: bytes) -> Origin:
+    """What a connection and its Host header say where nobody stands between."""
+    return Origin(
+        _host(host.decode("latin-1")), _address(peer_text) if peer_text is not None else None
+    )
 
 
 @lru_cache(maxsize=_REMEMBERED)

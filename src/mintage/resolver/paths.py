@@ -31,6 +31,7 @@ from mintage.rules.serials import (
     SERIAL_LENGTH,
     has_valid_check_character,
     is_generated_shape,
+    shape_has_valid_check_character,
 )
 from mintage.rules.violation import RuleViolation
 
@@ -77,7 +78,8 @@ def asked_for(path: str, query: str) -> Asked:
     """
     printed = _PRINTED.fullmatch(path)
     if printed is not None and not query:
-        return _printed_key(path, printed[1], printed[2])
+        gtin14, serial_number = printed.groups()
+        return _printed_key(path, gtin14, serial_number)
     segments = path.removesuffix("/").split("/")[1:]
     if segments and segments[0] in OWN_SEGMENTS:
         return _own_key(segments)
@@ -90,7 +92,7 @@ def _printed_key(path: str, gtin14: str, serial_number: str) -> Asked:
     """The key of a URL as Mintage prints them for generated serials: the most of all, so read quickly."""
     if not _is_gtin(gtin14):
         return _key_of_link(digital_link.parse_target(path, "", digital_link.RESOLVING))
-    if not has_valid_check_character(serial_number):
+    if not shape_has_valid_check_character(serial_number):
         return "never_issued"
     return GtinSerial(gtin14, serial_number)
 

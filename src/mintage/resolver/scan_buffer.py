@@ -13,7 +13,7 @@ import os
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -43,8 +43,7 @@ _TRANSIENT_ERRORS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SeenScan:
+class SeenScan(NamedTuple):
     """A scan as the request showed it; what is kept of it is worked out when it is written."""
 
     brand_id: UUID
@@ -77,6 +76,7 @@ class ScanBuffer:
         self._countries = countries
         self._waiting: deque[SeenScan] = deque()
         self._chunks: deque[_Chunk] = deque()
+        self._chunked_count = 0
         self._has_work = asyncio.Event()
         self._is_stopping = asyncio.Event()
         self._flushing = asyncio.Lock()
@@ -87,7 +87,7 @@ class ScanBuffer:
         return self._limits.scans_waiting_max
 
     def __len__(self) -> int:
-        return len(self._waiting) + sum(len(chunk.scans) for chunk in self._chunks)
+        return len(self._waiting) + self._chunked_count
 
     def record(self, seen: SeenScan) -> None:
         """Take a scan. Never waits, never raises; a full buffer drops it and counts that."""
@@ -102,9 +102,8 @@ class ScanBuffer:
 
     async def run(self) -> None:
         """Write scans as they come, until `stop`."""
-        families(
-            ""
-        )  # The first one reads the library's rules: before there are requests that wait.
+        # The first call reads the library's rules: before there are requests that wait.
+        families("")
         while not self._is_stopping.is_set():
             await self._has_work.wait()
             await self._pause(self._limits.scan_flush_interval_s)
@@ -138,7 +137,7 @@ class ScanBuffer:
                     await self._cut_chunks()
                 if not await self._write(self._chunks[0]):
                     return False
-                self._chunks.popleft()
+                self._chunked_count -= len(self._chunks.popleft().scans)
             self._has_work.clear()
             return True
 
@@ -154,6 +153,7 @@ class ScanBuffer:
             by_brand.setdefault(seen.brand_id, []).append(_scan_of(seen, random, self._countries))
         for brand_id, scans in by_brand.items():
             self._chunks.append(_Chunk(brand_id, tuple(scans)))
+            self._chunked_count += len(scans)
             for _ in scans:
                 self._waiting.popleft()
 

@@ -156,8 +156,11 @@ def has_valid_check_character(serial: str) -> bool:
 
     Every wrong single character and every swap of two different characters makes it false.
     """
-    if not is_generated_shape(serial):
-        return False
+    return is_generated_shape(serial) and shape_has_valid_check_character(serial)
+
+
+def shape_has_valid_check_character(serial: str) -> bool:
+    """As `has_valid_check_character`, for a value that is known to be of the generated shape."""
     total = 0
     for products, character in zip(_PRODUCTS, serial, strict=True):
         total ^= products[character]
