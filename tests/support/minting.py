@@ -143,8 +143,12 @@ async def claimed(world: World, submitted: dict[str, Any] | None = None) -> Clai
 async def let_leases_lapse(world: World) -> None:
     await execute(
         world,
-        "update work_item set lease_until = clock_timestamp() - interval '1 second' "
-        "where lease_until is not null",
+        # Locked in the order in which a void locks them.
+        "with held as (select kind, ref_id from work_item where lease_until is not null "
+        "order by kind, ref_id for update) "
+        "update work_item set lease_until = clock_timestamp() - interval '1 second' from held "
+        "where work_item.kind = held.kind and work_item.ref_id = held.ref_id "
+        "and lease_until is not null",
     )
 
 
