@@ -112,8 +112,7 @@ class Desk:
 
     async def let_leases_lapse(self) -> None:
         await self.execute(
-            "update work_item set lease_until = clock_timestamp() - interval '1 second' "
-            "where lease_until is not null"
+            "update work_item set lease_until = clock_timestamp() where lease_until is not null"
         )
 
     def files(self) -> set[str]:

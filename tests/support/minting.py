@@ -146,7 +146,7 @@ async def let_leases_lapse(world: World) -> None:
         # Locked in the order in which a void locks them.
         "with held as (select kind, ref_id from work_item where lease_until is not null "
         "order by kind, ref_id for update) "
-        "update work_item set lease_until = clock_timestamp() - interval '1 second' from held "
+        "update work_item set lease_until = clock_timestamp() from held "
         "where work_item.kind = held.kind and work_item.ref_id = held.ref_id "
         "and lease_until is not null",
     )
