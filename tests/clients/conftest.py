@@ -10,12 +10,19 @@ import pytest_asyncio
 
 from tests.clients.javascript import Chain, Node, node_program, running_node
 from tests.clients.python import Client, PythonClients, sign_in
-from tests.clients.server import Served, served
+from tests.clients.server import Served, served, strict
 
 
 @pytest.fixture(scope="session")
 def mintage(server_dsn: str, template: str) -> Iterator[Served]:
     with served(server_dsn, template) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def strict_mintage(mintage: Served) -> Iterator[Served]:
+    """Another process of the same platform, that takes few calls a minute."""
+    with strict(mintage) as found:
         yield found
 
 

@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -32,6 +32,7 @@ from tests.support.world import GTIN_TABLE
 
 UNITS = 25
 WAIT_LIMIT_S = 60
+STRICT_CALLS_A_MINUTE = 10
 ROLES = ("owner", "admin", "editor", "viewer")
 
 
@@ -81,6 +82,15 @@ class Served:
             issued_at=now_s() - 3600,
             expires_at=now_s() + lifetime_s,
         )
+
+    def with_new_key(self) -> Served:
+        """The same with an API key that nobody has used."""
+        headers = {"Authorization": f"Bearer {self.service_key}"}
+        with httpx2.Client(base_url=self.url, headers=headers) as client:
+            made = _Desk(client, self.brand_id).rpc(
+                "create_api_key", name="hasty", scopes=["mint:read"]
+            )
+        return replace(self, client_id=made["client_id"], client_secret=made["client_secret"])
 
     def exchanged(self) -> str:
         """A token for the API key, which no Supabase client has a method for."""
@@ -159,7 +169,22 @@ async def _execute(dsn: str, statement: str) -> None:
 
 
 @contextmanager
-def _process(database_url: str, folder: Path) -> Iterator[str]:
+def strict(mintage: Served) -> Iterator[Served]:
+    """Another process of the same platform, that takes ten calls a minute of whoever calls."""
+    with (
+        tempfile.TemporaryDirectory(prefix="mintage-strict-") as folder,
+        _process(
+            mintage.relay.url,
+            Path(folder),
+            MINTAGE_SECRETS_FILE=str(mintage.log.parent / "data" / "secrets.json"),
+            MINTAGE_CALLS_A_MINUTE=str(STRICT_CALLS_A_MINUTE),
+        ) as url,
+    ):
+        yield replace(mintage, url=url)
+
+
+@contextmanager
+def _process(database_url: str, folder: Path, **more: str) -> Iterator[str]:
     """`mintage serve`, answering; its URL."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -168,6 +193,7 @@ def _process(database_url: str, folder: Path) -> Iterator[str]:
         "MINTAGE_DATABASE_URL": database_url,
         "MINTAGE_PORT": str(port),
         "MINTAGE_URL": url,
+        **more,
     }
     log = folder / "log"
     with log.open("wb") as output:

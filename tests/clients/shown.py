@@ -20,5 +20,6 @@ UNAVAILABLE = {
     "details": None,
     "hint": None,
 }
+TOO_MANY_CALLS = "54001"
 OBJECT_MISSING = (404, "404", "Object not found")
 """Status, statusCode and message of a storage error."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from tests.clients.javascript import Answer, Chain, Node
-from tests.clients.server import UNITS, Served
-from tests.clients.shown import FORBIDDEN, NOT_AUTHENTICATED, UNAVAILABLE
+from tests.clients.server import STRICT_CALLS_A_MINUTE, UNITS, Served
+from tests.clients.shown import FORBIDDEN, NOT_AUTHENTICATED, TOO_MANY_CALLS, UNAVAILABLE
 
 pytestmark = pytest.mark.usefixtures("supabase_js")
 
@@ -186,6 +187,19 @@ def test_a_table_is_not_there_and_the_hint_says_what_is(js_owner: Chain) -> None
     answer = js_owner.from_("mint_unit").select("*").answer()
     assert (answer.shown["status"], answer.error["code"]) == (404, "PGRST125")
     assert "/rest/v1/rpc" in answer.error["hint"]
+
+
+def test_after_too_many_calls_a_program_is_told_to_wait(
+    strict_mintage: Served, node: Node
+) -> None:
+    hasty = strict_mintage.with_new_key()
+    token = hasty.exchanged()
+    client = replace(node, url=hasty.url).client(hasty.anon_key, token=token)
+    call = client.rpc("get_mint_kpis", {"_brand_id": hasty.brand_id})
+    answers = [call.answer() for _ in range(2 * STRICT_CALLS_A_MINUTE)]
+    assert answers[0].data["ok"] is True
+    refused = next(answer for answer in answers if answer.error)
+    assert (refused.shown["status"], _error(refused)["code"]) == (429, TOO_MANY_CALLS)
 
 
 def test_without_the_database_a_call_says_so(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -11,8 +12,8 @@ import pytest
 from postgrest.exceptions import APIError
 
 from tests.clients.python import OWN_WARNINGS, Client, PythonClients, failure, settled, sign_in
-from tests.clients.server import UNITS, Served
-from tests.clients.shown import FORBIDDEN, NOT_AUTHENTICATED, UNAVAILABLE
+from tests.clients.server import STRICT_CALLS_A_MINUTE, UNITS, Served
+from tests.clients.shown import FORBIDDEN, NOT_AUTHENTICATED, TOO_MANY_CALLS, UNAVAILABLE
 
 pytestmark = pytest.mark.filterwarnings(OWN_WARNINGS)
 
@@ -180,6 +181,20 @@ async def test_what_is_not_there_or_not_readable_is_told(py_owner: Client, minta
     error = await failure(table.execute, APIError)
     assert error.code == "PGRST125"
     assert "/rest/v1/rpc" in str(error.hint)
+
+
+async def test_after_too_many_calls_a_program_is_told_to_wait(
+    clients: PythonClients, strict_mintage: Served
+) -> None:
+    hasty = strict_mintage.with_new_key()
+    strict = replace(clients, mintage=hasty)
+    client = await strict.make(hasty.anon_key, token=hasty.exchanged())
+    asked = {"_brand_id": hasty.brand_id}
+    assert (await _data(client, "get_mint_kpis", asked))["ok"] is True
+    with pytest.raises(APIError) as refused:
+        for _ in range(2 * STRICT_CALLS_A_MINUTE):
+            await _data(client, "get_mint_kpis", asked)
+    assert refused.value.code == TOO_MANY_CALLS
 
 
 async def test_without_the_database_a_call_says_so(
