@@ -164,6 +164,7 @@ SETTINGS: Final = (
     SettingDoc(
         "MINTAGE_TRUSTED_PROXIES", "", "addresses whose X-Forwarded-* are believed, by comma"
     ),
+    SettingDoc("MINTAGE_SCANS_KEPT_DAYS", "400", "days that scan events are kept, 31 to 3650"),
     SettingDoc("MINTAGE_COUNTRY_FILE", "", "MaxMind-format file for the country of a scan"),
     SettingDoc(
         "MINTAGE_SECRETS_FILE", "DATA/secrets.json", "file with the signing keys and secrets"
@@ -240,6 +241,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             calls_a_minute=_integer(environment, "MINTAGE_CALLS_A_MINUTE", 600, 1, 10_000_000),
             resolver_base_url=_resolver_base_url(resolver_domain, port),
             foreign_issuer=foreign.issuer if foreign is not None else "",
+            scans_kept_days=_integer(environment, "MINTAGE_SCANS_KEPT_DAYS", 400, 31, 3650),
             webhook_private_hosts=_hosts(environment, "MINTAGE_WEBHOOK_PRIVATE_HOSTS"),
         ),
         foreign_issuer=foreign,

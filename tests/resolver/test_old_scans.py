@@ -12,8 +12,9 @@ import pytest
 from mintage.operations.call import SYSTEM
 from mintage.operations.resolving import UnitId
 from mintage.operations.scan_recording import remove_old_scans
+from mintage.settings import SettingsError, read_settings
 from mintage.worker.duties import duties_of, make_scan_partitions
-from tests.support.minting import broken_invariants, rows, value
+from tests.support.minting import broken_invariants, rows, value, with_limits
 from tests.support.scans import scan
 from tests.support.world import World
 
@@ -64,6 +65,28 @@ async def test_a_month_goes_when_its_last_day_is_too_old_and_not_before(world: W
         await value(world, "select ensure_scan_event_partitions($1, 1)", month)
     assert await remove_old_scans(world.platform.transactions(SYSTEM, "test")) == 1
     assert f"scan_event_{edge:%Y_%m}" in await _partitions(world)
+
+
+async def test_an_operator_may_keep_scans_for_less_or_for_longer(world: World) -> None:
+    await _scanned(world, 800, 465, 399, 70, 0)
+    years, month = (
+        read_settings({"MINTAGE_SCANS_KEPT_DAYS": days}).limits.scans_kept_days
+        for days in ("3650", "31")
+    )
+    assert read_settings({}).limits.scans_kept_days == 400
+    for kept_days, dropped in ((years, 0), (month, 4)):
+        bounded = with_limits(world, scans_kept_days=kept_days)
+        assert await remove_old_scans(bounded.platform.transactions(SYSTEM, "test")) == dropped
+    kept = await rows(world, "select scanned_at from scan_event")
+    assert [(datetime.now(UTC) - each["scanned_at"]).days for each in kept] == [0]
+
+
+@pytest.mark.parametrize("days", ["30", "3651", "0", "a year", "-400", "40.5"])
+def test_days_that_scans_cannot_be_kept_are_refused(days: str) -> None:
+    with pytest.raises(
+        SettingsError, match=r"MINTAGE_SCANS_KEPT_DAYS.*whole number from 31 to 3650"
+    ):
+        read_settings({"MINTAGE_SCANS_KEPT_DAYS": days})
 
 
 async def test_the_months_ahead_are_made_and_kept(world: World) -> None:
