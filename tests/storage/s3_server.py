@@ -162,6 +162,14 @@ def _wait_for(work: Callable[[], None]) -> None:
             time.sleep(0.05)
 
 
+def _hang_up(client: socket.socket) -> None:
+    """Close without an answer; what the client says is read, or the kernel would reset the connection."""
+    with client, contextlib.suppress(OSError):
+        client.shutdown(socket.SHUT_WR)
+        while client.recv(65536):
+            pass
+
+
 class Weather:
     """What stands between a client and the server: connections are passed on, or cut off at once.
 
@@ -188,7 +196,7 @@ class Weather:
             self.seen += 1
             if self.drops_left > 0:
                 self.drops_left -= 1
-                client.close()
+                threading.Thread(target=_hang_up, args=(client,), daemon=True).start()
                 continue
             threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
 
