@@ -32,6 +32,11 @@ WAITING_FOR_THE_LOCK = (
     "and query like '%advisory_lock%' and pid <> pg_backend_pid() and pid <> $1"
 )
 
+WAITING_FOR_A_TABLE = (
+    "select exists (select from pg_locks where relation = to_regclass($1) and not granted "
+    "and database = (select oid from pg_database where datname = current_database()))"
+)
+
 
 @pytest_asyncio.fixture
 async def empty_dsn(server_dsn: str) -> AsyncIterator[str]:
@@ -137,6 +142,22 @@ async def test_a_failing_migration_leaves_nothing(empty_dsn: str) -> None:
     assert await ask(empty_dsn, "select array_agg(version) from schema_migration") == [1]
     mended = replace(bad, text="create table other (id integer primary key);")
     assert await migrate(empty_dsn, [good, mended]) == [bad.name]
+
+
+async def test_a_migration_that_meets_a_deadlock_runs_again(empty_dsn: str) -> None:
+    tables = migration(1, "create table one (); create table two ();")
+    step = migration(2, "lock one; lock two; create table three ();")
+    await migrate(empty_dsn, [tables])
+    async with connected(empty_dsn) as program, connected(empty_dsn) as watcher:
+        # The program is never the one that is told: it looks for a deadlock later than the migration.
+        await program.execute("set deadlock_timeout = '60s'")
+        async with program.transaction():
+            await program.execute("lock two")
+            run = asyncio.create_task(migrate(empty_dsn, [tables, step]))
+            while not await watcher.fetchval(WAITING_FOR_A_TABLE, "two"):
+                await asyncio.sleep(0.01)
+            await program.execute("lock one")
+        assert await run == [step.name]
 
 
 async def test_a_failing_first_migration_leaves_not_even_the_history(empty_dsn: str) -> None:

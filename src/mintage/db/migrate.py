@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 LOCK_KEY: Final = 0x6D696E74616765  # "mintage"
 LOCK_WAIT_S: Final = 600.0
+DEADLOCK_ATTEMPTS_MAX: Final = 10
 SERVER_VERSION_MIN: Final = 15
 SERVER_VERSION_MAX: Final = 18
 _LOCK_POLL_S: Final = 0.1
@@ -301,9 +302,18 @@ async def _apply(connection: Connection, migration: Migration) -> None:
         await connection.execute(migration.text)
         await connection.execute(_RECORD, *values)
         return
-    async with connection.transaction():
-        # What the database or the login is set to must not decide where tables go, or end us halfway.
-        await connection.execute("set local search_path = public; set local statement_timeout = 0")
-        await connection.execute(_TABLE)
-        await connection.execute(migration.text)
-        await connection.execute(_RECORD, *values)
+    for attempt in range(1, DEADLOCK_ATTEMPTS_MAX + 1):
+        try:
+            async with connection.transaction():
+                # What the database or the login is set to must not decide where tables go, or end us halfway.
+                await connection.execute(
+                    "set local search_path = public; set local statement_timeout = 0"
+                )
+                await connection.execute(_TABLE)
+                await connection.execute(migration.text)
+                await connection.execute(_RECORD, *values)
+            return
+        except asyncpg.DeadlockDetectedError:
+            # Programs at work lock tables in the order of their statements, not in a migration's.
+            if attempt == DEADLOCK_ATTEMPTS_MAX:
+                raise
