@@ -39,7 +39,7 @@ insert into scan_event (
   brand_id, id, scanned_at, unit_id, mint_batch_id, product_id, outcome, traffic_class, severity
 )
 select $1, gen_random_uuid(), $2::timestamptz - n * interval '1 minute', unit.id, unit.mint_batch_id, $3,
-  'recorded', 'human', case n % 50 when 0 then 'review' when 1 then 'high' end
+  'recorded', 'human', case n % 50 when 0 then 'review' when 1 then 'high' when 2 then 'elevated' end
 from generate_series(1, 20000) as n
 join mint_unit as unit
   on unit.brand_id = $1 and unit.mint_batch_id = $4 and unit.unit_no = n % 200
