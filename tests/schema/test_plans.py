@@ -46,7 +46,10 @@ LISTS: dict[str, tuple[str, Values]] = {
         "mint_batch_product_status",
         lambda f: (*_newest(f), f.batch["product_id"], "exported"),
     ),
-    "mint_event.list_newest": ("mint_event_newest", _newest),
+    "mint_event.list_newest": (
+        "mint_event_newest",
+        lambda f: (*_newest(f), ["signed_in", "sign_in_failed"]),
+    ),
     "mint_event.list_by_batch": (
         "mint_event_batch",
         lambda f: (*_newest(f), f.batch_id, None, None),
@@ -91,6 +94,10 @@ OTHERS: dict[str, tuple[set[str], Values]] = {
             ["mint_units_created"],
             ["{}"],
         ),
+    ),
+    "mint_event.is_recorded_since": (
+        {"mint_event_type"},
+        lambda f: (f.brand_id, "sign_in_failed", f.now, str(f.job_id)),
     ),
     "mint_job.find_anywhere": ({"mint_job_id"}, lambda f: (f.job_id,)),
     "mint_job.find_by_idempotency_key": (
@@ -272,7 +279,7 @@ async def test_a_claim_reads_the_oldest_items_in_their_order(
 
 async def test_a_plan_without_its_index_is_found(connection: Connection, filled: Filled) -> None:
     await connection.execute("set enable_indexscan = off; set enable_bitmapscan = off")
-    plan = await plan_of(connection, filled, "mint_event.list_newest", *_newest(filled))
+    plan = await plan_of(connection, filled, "mint_event.list_newest", *_newest(filled), [])
     with pytest.raises(AssertionError):
         _reads_through_nothing_large(plan)
 

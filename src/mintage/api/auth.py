@@ -6,7 +6,7 @@ tokens (`tokens`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Final, get_args
 
 from starlette.requests import Request
@@ -20,6 +20,7 @@ from mintage.api.door import (
     anonymous_call,
     bearer_token,
     client_address,
+    request_id_of,
     verified_token,
 )
 from mintage.api.endpoint import method_refusal
@@ -28,10 +29,14 @@ from mintage.api.json_body import read_arguments
 from mintage.api.request_body import media_refusal, received_body
 from mintage.errors import NOT_AUTHENTICATED, RATE_LIMITED, MintageError
 from mintage.operations import accounts
+from mintage.operations.call import SYSTEM
 from mintage.operations.members import email_key
 from mintage.operations.passwords import verify_nothing, verify_password
+from mintage.operations.sign_in_events import SignInDoor, address_prefix, record_sign_in
+from mintage.telemetry import logger
 from mintage.tokens import Session, now_s
 
+_log: Final = logger("api")
 _EMAIL_CHARACTERS_MAX: Final = 254
 _SCOPES: Final = get_args(accounts.SignOutScope)
 _INVALID_CREDENTIALS: Final = AuthError(400, "invalid_credentials", "Invalid login credentials")
@@ -145,10 +150,12 @@ async def sign_in(
     wait_s = door.sign_in_tries.take(key, address)
     if wait_s is not None:
         meters.RATE_LIMITED.labels("sign_in").inc()
+        _tell(request, "too many tries to sign in", address)
         message = "Request rate limit reached"
         raise MintageError(RATE_LIMITED, message=message, retry_after_s=wait_s)
     async with anonymous_call(door, request) as call:
         account = await accounts.account_by_email(call, email)
+    known = account
     # Between two transactions: a connection is not held for the time of a hash.
     async with door.password_checks:
         if account is None:
@@ -157,10 +164,48 @@ async def sign_in(
             account = None
     meters.SIGN_INS.labels("refused" if account is None else "signed_in").inc()
     if account is None:
+        _tell(request, "a sign-in failed", address, known)
+        if known is not None:
+            # Not awaited: an account that exists would be answered later than none.
+            door.afterwards.start(_record(door, request, known, address, has_succeeded=False))
         return None
     door.sign_in_tries.give_back(key, address)
     async with anonymous_call(door, request) as call:
-        return await accounts.open_session(call, account)
+        opened = await accounts.open_session(call, account)
+    _tell(request, "signed in", address, account)
+    door.afterwards.start(_record(door, request, account, address, has_succeeded=True))
+    return opened
+
+
+def _record(
+    door: Door,
+    request: Request,
+    account: accounts.SignInAccount,
+    address: str,
+    *,
+    has_succeeded: bool,
+) -> Coroutine[None, None, None]:
+    transactions = door.platform.transactions(SYSTEM, request_id_of(request))
+    return record_sign_in(
+        transactions, account.id, address, _door_of(request), has_succeeded=has_succeeded
+    )
+
+
+def _tell(
+    request: Request, event: str, address: str, account: accounts.SignInAccount | None = None
+) -> None:
+    """A line of the log for each try: the account by its id, the address by its prefix."""
+    _log.info(
+        event,
+        request_id=request_id_of(request),
+        user_id=str(account.id) if account is not None else None,
+        address_prefix=address_prefix(address),
+        door=_door_of(request),
+    )
+
+
+def _door_of(request: Request) -> SignInDoor:
+    return "console" if request.scope["path"].startswith("/console") else "api"
 
 
 async def _refresh_grant(door: Door, request: Request, given: Mapping[str, object]) -> Response:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mintage.api.afterwards import Afterwards
 from mintage.api.foreign import ForeignUsers
 from mintage.api.json_answer import json_response
 from mintage.api.request_body import BigBodies
@@ -54,6 +55,7 @@ class Door:
         default_factory=lambda: asyncio.Semaphore(_PASSWORD_CHECKS_AT_ONCE)
     )
     foreign_users: ForeignUsers | None = None
+    afterwards: Afterwards = field(default_factory=Afterwards)
 
     @property
     def secrets(self) -> Secrets:

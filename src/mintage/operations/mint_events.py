@@ -9,6 +9,7 @@ from mintage.db.queries import query
 from mintage.operations.arguments import ListMintEvents
 from mintage.operations.call import Answer, Call
 from mintage.operations.listing import BEGINNING, page_answer, start_position
+from mintage.rules.lifecycle import EVENT_TYPES_OF_ADMINS
 
 _NEWEST: Final = query("mint_event", "list_newest")
 _BY_BATCH: Final = query("mint_event", "list_by_batch")
@@ -17,7 +18,10 @@ _BY_TYPE: Final = query("mint_event", "list_by_type")
 
 
 async def list_mint_events(call: Call, arguments: ListMintEvents) -> Answer:
-    """One page of events in `(created_at desc, id desc)` order, by any of the filters (SPEC §4)."""
+    """One page of events in `(created_at desc, id desc)` order, by any of the filters (SPEC §4).
+
+    Sign-ins are listed to those who may administer members.
+    """
     filters = {
         "batch": arguments.mint_batch_id,
         "job": arguments.mint_job_id,
@@ -34,6 +38,8 @@ async def list_mint_events(call: Call, arguments: ListMintEvents) -> Answer:
         start.id,
         arguments.limit + 1,
     )
+    # Sign-ins are of no batch and no job.
+    hidden = [] if call.may("admin") else list(EVENT_TYPES_OF_ADMINS)
     if arguments.mint_batch_id is not None:
         rows = await call.connection.fetch(
             _BY_BATCH, *common, arguments.mint_batch_id, arguments.mint_job_id, arguments.event_type
@@ -42,8 +48,10 @@ async def list_mint_events(call: Call, arguments: ListMintEvents) -> Answer:
         rows = await call.connection.fetch(
             _BY_JOB, *common, arguments.mint_job_id, arguments.event_type
         )
+    elif arguments.event_type in hidden:
+        rows = []
     elif arguments.event_type is not None:
         rows = await call.connection.fetch(_BY_TYPE, *common, arguments.event_type)
     else:
-        rows = await call.connection.fetch(_NEWEST, *common)
+        rows = await call.connection.fetch(_NEWEST, *common, hidden)
     return page_answer(key, "events", [dict(row) for row in rows], arguments.limit)

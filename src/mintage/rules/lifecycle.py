@@ -48,6 +48,8 @@ EventType = Literal[
     "api_key_changed",
     "settings_changed",
     "identifier_changed",
+    "signed_in",
+    "sign_in_failed",
 ]
 # The executor is the platform itself: worker, retry, a completed export group.
 Mover = Literal["executor", "caller"]
@@ -67,6 +69,8 @@ SCAN_OUTCOMES: Final[tuple[ScanOutcome, ...]] = get_args(ScanOutcome)
 SCAN_SEVERITIES: Final[tuple[ScanSeverity, ...]] = get_args(ScanSeverity)
 JOB_ERRORS: Final[tuple[JobError, ...]] = get_args(JobError)
 EVENT_TYPES: Final[tuple[EventType, ...]] = get_args(EventType)
+EVENT_TYPES_OF_ADMINS: Final[tuple[EventType, ...]] = ("signed_in", "sign_in_failed")
+"""Events that are shown to those alone who administer members."""
 
 # A job of one cycle is COMPLETED, and its batch minted, in the transaction that would have made it
 # PROCESSING: hence the moves that skip it. A lapsed lease leaves the state as it is.

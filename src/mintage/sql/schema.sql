@@ -400,7 +400,7 @@ create table mint_event (
     'mint_job_completed', 'mint_job_failed', 'mint_job_retried', 'mint_batch_status_changed',
     'mint_units_revoked', 'payload_packs_requested', 'payload_pack_completed', 'payload_pack_failed',
     'payload_pack_downloaded', 'member_changed', 'api_key_changed', 'settings_changed',
-    'identifier_changed'
+    'identifier_changed', 'signed_in', 'sign_in_failed'
   )),
   actor_type    text not null check (actor_type in ('user', 'api_key', 'service', 'system')),
   actor_id      uuid,

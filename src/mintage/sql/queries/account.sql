@@ -91,3 +91,10 @@ set
 where user_id = $1
   and id <> $2
   and ended_at is null
+
+-- name: brands_of_user
+select brand_id
+from brand_member
+where user_id = $1
+order by brand_id
+limit $2

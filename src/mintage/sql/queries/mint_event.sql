@@ -18,6 +18,7 @@ from mint_event
 where brand_id = $1
   and created_at >= $2
   and (created_at, id) < ($3, $4)
+  and event_type <> all ($6::text[])
 order by created_at desc, id desc
 limit $5
 
@@ -53,3 +54,14 @@ where brand_id = $1
   and event_type = $6
 order by created_at desc, id desc
 limit $5
+
+-- name: is_recorded_since
+-- True if an event of the type tells of the user since then.
+select exists (
+  select
+  from mint_event
+  where brand_id = $1
+    and event_type = $2
+    and created_at > $3
+    and payload ->> 'user_id' = $4
+)
