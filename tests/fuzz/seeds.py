@@ -475,3 +475,7 @@ def _forms_of_settings(target: Target) -> Iterator[tuple[str, Seed]]:
     yield form(f"{home}settings/keys", name="ERP", scopes=["mint:read"], expires_at="2099-01-01")
     yield form(f"{home}settings/keys/rotate", api_key_id=UUID(int=1))
     yield form(f"{home}settings/keys/revoke", api_key_id=mine.api_key_id, reason="lost")
+    hook = f"{home}settings/webhooks"
+    yield form(hook, url="https://example.com/hook", event_types=["mint_job.completed"])
+    yield form(f"{hook}/remove", webhook_id=mine.webhook_id)
+    yield form(f"{hook}/redeliver", webhook_delivery_id=mine.webhook_delivery_id)
