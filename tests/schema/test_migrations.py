@@ -160,6 +160,24 @@ async def test_a_migration_that_meets_a_deadlock_runs_again(empty_dsn: str) -> N
         assert await run == [step.name]
 
 
+async def test_a_table_that_is_never_given_up_is_told(
+    empty_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrations, "LOCK_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(migrations, "ATTEMPT_PAUSE_S", 0.0)
+    tables = migration(1, "create table one ();")
+    step = migration(2, "create table two (); alter table one add column name text;")
+    await migrate(empty_dsn, [tables])
+    async with connected(empty_dsn) as program, program.transaction():
+        await program.execute("lock one in share mode")
+        with pytest.raises(
+            SchemaError, match=r"0002_test_something\.sql could not lock a table in 20"
+        ):
+            await migrate(empty_dsn, [tables, step])
+    assert await ask(empty_dsn, "select to_regclass('two') is null")
+    assert await migrate(empty_dsn, [tables, step]) == [step.name]
+
+
 async def test_a_failing_first_migration_leaves_not_even_the_history(empty_dsn: str) -> None:
     with pytest.raises(asyncpg.DivisionByZeroError):
         await migrate(empty_dsn, [migration(1, "create table thing (); select 1 / 0;")])

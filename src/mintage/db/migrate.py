@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 LOCK_KEY: Final = 0x6D696E74616765  # "mintage"
 LOCK_WAIT_S: Final = 600.0
-DEADLOCK_ATTEMPTS_MAX: Final = 10
+LOCK_TIMEOUT_S: Final = 5.0
+"""While a migration waits for a table, calls wait behind it."""
+ATTEMPTS_MAX: Final = 20
+ATTEMPT_PAUSE_S: Final = 0.5
 SERVER_VERSION_MIN: Final = 15
 SERVER_VERSION_MAX: Final = 18
 _LOCK_POLL_S: Final = 0.1
@@ -302,18 +305,24 @@ async def _apply(connection: Connection, migration: Migration) -> None:
         await connection.execute(migration.text)
         await connection.execute(_RECORD, *values)
         return
-    for attempt in range(1, DEADLOCK_ATTEMPTS_MAX + 1):
+    for attempt in range(1, ATTEMPTS_MAX + 1):
         try:
             async with connection.transaction():
-                # What the database or the login is set to must not decide where tables go, or end us halfway.
+                # What the database or the login is set to must not decide where tables go, or end us.
                 await connection.execute(
-                    "set local search_path = public; set local statement_timeout = 0"
+                    "set local search_path = public; set local statement_timeout = 0; "
+                    f"set local lock_timeout = '{LOCK_TIMEOUT_S}s'"
                 )
                 await connection.execute(_TABLE)
                 await connection.execute(migration.text)
                 await connection.execute(_RECORD, *values)
             return
-        except asyncpg.DeadlockDetectedError:
-            # Programs at work lock tables in the order of their statements, not in a migration's.
-            if attempt == DEADLOCK_ATTEMPTS_MAX:
-                raise
+        except (asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError) as error:
+            # Programs at work lock tables in the order of their statements, and those go first.
+            if attempt == ATTEMPTS_MAX:
+                raise SchemaError(
+                    f"{migration.name} could not lock a table in {ATTEMPTS_MAX} attempts "
+                    f"({_first_line(error)}): see what holds it in pg_stat_activity, then run "
+                    "`mintage migrate` again; nothing of it is applied"
+                ) from error
+            await asyncio.sleep(ATTEMPT_PAUSE_S)
