@@ -34,8 +34,8 @@ FOLDER = Path(__file__).parents[2] / "src" / "mintage" / "sql" / "migrations"
 
 def _found(*files: Path) -> set[tuple[str, str]]:
     """What squawk finds in files that each run in a transaction: (name, rule)."""
-    command = [SQUAWK, "--assume-in-transaction", "--pg-version=15", "--reporter=json"]
-    command += [f"--exclude={','.join(NOT_ASKED)}", *files]
+    command = [str(SQUAWK), "--assume-in-transaction", "--pg-version=15", "--reporter=json"]
+    command += [f"--exclude={','.join(NOT_ASKED)}", *map(str, files)]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ran.returncode in {0, 1}, ran.stderr
     return {(Path(each["file"]).name, each["rule_name"]) for each in json.loads(ran.stdout)}
