@@ -28,11 +28,14 @@ if TYPE_CHECKING:
 HEALTH_PATHS: Final = frozenset({"/healthz", "/readyz"})
 LOOKED_AT_EVERY_S: Final = 1.0
 LOOK_TIMEOUT_S: Final = 3.0
+STUCK_AFTER_S: Final = 1200.0
+"""Twice the longest lease: whatever a step does, it has lost it by then."""
 RETRY_AFTER_S: Final = 2
 _METHODS: Final = ("GET", "HEAD")
 _REASONS: Final = {
     "DATABASE_AWAY": "the database does not answer",
     "SCHEMA_BEHIND": "the database's schema is older than this release: run `mintage migrate`",
+    "WORKER_STUCK": "a step of the worker does not end: start the process again",
     "WORKER_ENDED": "the worker of this process has ended: start the process again",
 }
 
@@ -52,10 +55,14 @@ class Vitals:
 
     @property
     def worker_state(self) -> str:
-        """none, running or ended."""
+        """none, running, stuck (a step does not end) or ended."""
         if self.worker is None:
             return "none"
-        return "ended" if self.worker.done() else "running"
+        if self.worker.done():
+            return "ended"
+        steps = self.working.steps_under_way() if self.working is not None else {}
+        longest_s = max((s for seconds in steps.values() for s in seconds), default=0.0)
+        return "stuck" if longest_s > STUCK_AFTER_S else "running"
 
     @property
     def replica_state(self) -> str:
@@ -87,7 +94,8 @@ class Health:
         if method not in _METHODS:
             return Response(status_code=405, headers=headers | {"allow": ", ".join(_METHODS)})
         if path == "/healthz":
-            return json_response({"ok": True}, headers=headers)
+            lives = self.vitals.worker_state not in {"ended", "stuck"}
+            return json_response({"ok": lives}, 200 if lives else 503, headers)
         content = await self.readiness()
         if content["ok"]:
             return json_response(content, headers=headers)
@@ -97,8 +105,8 @@ class Health:
         """`{ok, database, schema, worker, replica, reasons}`; `ok` is true without any reason.
 
         database: reachable or away; schema: its version and whether it is current, null while the
-        database is away; worker: none, running or ended; replica: none, fresh or stale. A stale one is no
-        reason: the primary is asked instead.
+        database is away; worker: none, running, stuck or ended; replica: none, fresh or stale. A stale
+        one is no reason: the primary is asked instead.
         """
         schema = await self._schema()
         codes = []
@@ -108,6 +116,8 @@ class Health:
             codes.append("SCHEMA_BEHIND")
         if self.vitals.worker_state == "ended":
             codes.append("WORKER_ENDED")
+        if self.vitals.worker_state == "stuck":
+            codes.append("WORKER_STUCK")
         return {
             "ok": not codes,
             "database": "away" if schema is None else "reachable",

@@ -13,12 +13,15 @@ import httpx2
 from mintage.app import Front
 from mintage.db.migrate import load_migrations
 from mintage.db.replica import Replica
-from mintage.health import Health, Vitals
+from mintage.health import STUCK_AFTER_S, Health, Vitals
 from mintage.settings import Settings
+from mintage.worker.loop import Lane, Worker
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from mintage.db.connection import Database
 
+NOWHERE = "postgresql://nobody@127.0.0.1:9/nothing"
 NEEDED = load_migrations()[-1].version
 
 
@@ -106,6 +109,34 @@ async def test_a_worker_that_has_ended_is_not_ready(database: Database) -> None:
     status, content, _ = await _ready(health)
     assert (status, content["worker"]) == (503, "ended")
     assert [reason["code"] for reason in content["reasons"]] == ["WORKER_ENDED"]
+    async with _asking(health) as client:
+        assert (await client.get("/healthz")).status_code == 503
+
+
+async def test_a_worker_whose_step_does_not_end_is_told(world: World) -> None:
+    ending = asyncio.Event()
+    clock = Clock()
+
+    async def never() -> bool:
+        await ending.wait()
+        return False
+
+    worker = Worker(world.platform, NOWHERE, (Lane("mint_job", never),), (), clock=clock)
+    vitals = Vitals(asyncio.create_task(worker.run()), working=worker)
+    health = Health(world.platform.database, vitals)
+    while not worker.steps_under_way()["mint_job"]:
+        await asyncio.sleep(0)
+    assert (await _ready(health))[0] == 200
+    clock.now += STUCK_AFTER_S + 1
+    status, content, _ = await _ready(health)
+    assert (status, content["worker"]) == (503, "stuck")
+    assert [reason["code"] for reason in content["reasons"]] == ["WORKER_STUCK"]
+    async with _asking(health) as client:
+        assert (await client.get("/healthz")).json() == {"ok": False}
+    worker.stop()
+    ending.set()
+    assert vitals.worker is not None
+    await vitals.worker
 
 
 async def test_a_stale_replica_is_told_and_the_process_is_ready(database: Database) -> None:

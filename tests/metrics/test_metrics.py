@@ -25,6 +25,7 @@ from mintage.metrics.door import Metrics
 from mintage.metrics.reading import Metered, read_queue
 from mintage.settings import Settings, SettingsError, read_settings
 from tests.metrics.platform import TOKEN, Running, running
+from tests.metrics.queries import queries_of_alerts, queries_of_dashboard, unknown_in
 from tests.support.world import World
 
 ROOT = Path(__file__).parents[2]
@@ -106,6 +107,9 @@ async def test_what_a_platform_does_is_counted_and_the_page_has_every_metric(
             if name in ROWS:
                 assert set(sample.labels) - {"le"} == ROWS[name][1], name
 
+    unknown = unknown_in(queries_of_dashboard() + queries_of_alerts(), text)
+    assert not unknown, "mend the query, in ops/grafana or ops/prometheus"
+
     brands = (str(platform_at_work.world.brand_id), "acme", "rival", "owner@example.com")
     assert not [brand for brand in brands if brand in text], "no label may name a brand or a person"
     newer = await platform_at_work.scrape("application/openmetrics-text")
@@ -173,6 +177,24 @@ async def test_the_queue_is_told_by_kind_with_the_age_of_what_waits(
     assert 60 <= states["mint_job"].oldest_waiting_s < 1800
     empty = states["payload_pack"]
     assert (empty.items, empty.leased, empty.oldest_waiting_s) == (0, 0, 0)
+
+
+def test_a_query_of_what_nobody_tells_is_found() -> None:
+    text = '# TYPE a_total counter\na_total{kind="x"} 1\n'
+    good = ['sum by (kind) (rate(a_total{kind="x", instance=~"$instance"}[5m])) > 1']
+    assert not unknown_in(good, text)
+    for query in (
+        "sum(b_total)",
+        "sum by (sort) (a_total)",
+        'a_total{sort="x"}',
+        'a_total{kind="y"}',
+    ):
+        assert unknown_in([query], text), query
+
+
+def test_the_rules_and_the_dashboard_are_whole() -> None:
+    assert len(queries_of_alerts()) == len(set(queries_of_alerts())) >= 15
+    assert len(queries_of_dashboard()) >= 20
 
 
 def test_plain_counts_become_the_buckets_of_a_histogram() -> None:

@@ -11,7 +11,7 @@ import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Final
+from typing import Final, get_args
 
 import asyncpg
 from prometheus_client import ProcessCollector
@@ -23,6 +23,8 @@ from mintage.db.queries import query
 from mintage.health import Vitals
 from mintage.meters import KINDS, REGISTRY
 from mintage.operations.call import SYSTEM
+from mintage.operations.webhook_sending import COUNTS as WEBHOOK_COUNTS
+from mintage.operations.webhook_sending import SendResult
 
 QUEUE_TIMEOUT_S: Final = 2.0
 QUEUE_COUNTED_MAX: Final = 100_000
@@ -75,6 +77,7 @@ async def read(metered: Metered) -> CollectorRegistry:
     found += _buffer(metered.vitals)
     found += _replica(metered.vitals)
     found += _worker(metered.vitals)
+    found.append(_webhooks())
     found += REGISTRY.collect()
     found += _PROCESS.collect()
     registry = CollectorRegistry()
@@ -174,6 +177,18 @@ def _replica(vitals: Vitals) -> Iterator[Metric]:
             "How old what the replica knows may be; absent while nobody knows.",
             value=replica.age_s,
         )
+
+
+def _webhooks() -> Metric:
+    family = CounterMetricFamily(
+        "mintage_webhook_deliveries",
+        "Tries to deliver a webhook, by how they ended.",
+        labels=("result",),
+    )
+    for result in get_args(SendResult):
+        if result not in {"idle", "busy"}:
+            family.add_metric((result,), WEBHOOK_COUNTS[result])
+    return family
 
 
 def _worker(vitals: Vitals) -> Iterator[Metric]:

@@ -17,10 +17,11 @@ import asyncpg
 
 from mintage.db.connect import AWAY_ERRORS, Servers, is_pooled
 from mintage.errors import UNAVAILABLE, MintageError
-from mintage.meters import DUTY_INTERVAL, DUTY_RUNS, DUTY_SUCCESS
+from mintage.meters import DUTY_INTERVAL, DUTY_RUNS, DUTY_SUCCESS, PACKS
 from mintage.operations.call import SYSTEM, Transactions
 from mintage.operations.pack_execution import process_payload_pack
 from mintage.operations.webhook_sending import send_due_webhook
+from mintage.packs.formats import FORMATS
 from mintage.packs.workshop import Workshop
 from mintage.perform import Platform, perform
 from mintage.rpcs import RPCS
@@ -53,7 +54,10 @@ class Worker:
         dsn: str,
         lanes: tuple[Lane, ...],
         duties: tuple[Duty, ...],
+        *,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
+        self._clock = clock
         self._platform = platform
         self._dsn = dsn
         self._lanes = lanes
@@ -66,7 +70,7 @@ class Worker:
 
     def steps_under_way(self) -> dict[str, list[float]]:
         """By lane, for how many seconds each of its steps has been under way."""
-        now = monotonic()
+        now = self._clock()
         return {
             lane: [now - self._began[wake] for wake in wakes if wake in self._began]
             for lane, wakes in self._wakes.items()
@@ -97,7 +101,7 @@ class Worker:
         while not self._stopping.is_set():
             wake.clear()
             try:
-                self._began[wake] = monotonic()
+                self._began[wake] = self._clock()
                 did_work = await lane.step()
                 pause_s = 0.0
             except Exception as error:  # noqa: BLE001 - a lane outlives any failure; it is logged
@@ -110,6 +114,8 @@ class Worker:
                 await self._wait(wake, pause_s or self._platform.limits.poll_interval_s)
 
     async def _run_duty(self, duty: Duty) -> None:
+        for result in ("done", "failed"):
+            DUTY_RUNS.labels(duty.name, result)
         DUTY_INTERVAL.labels(duty.name).set(duty.interval_s)
         while not self._stopping.is_set():
             try:
@@ -198,6 +204,9 @@ def lanes_of(
         return outcome.result != "idle"
 
     sender = WebhookSender(platform.limits)
+    for format_name in FORMATS:
+        for result in ("completed", "failed"):
+            PACKS.labels(format_name, result)
 
     async def tell() -> bool:
         transactions = platform.transactions(SYSTEM, "worker")
