@@ -32,6 +32,7 @@ from mintage.app import (
     run_worker,
     stop_signals,
 )
+from mintage.cli_brands import brand_commands
 from mintage.cli_rpc import rpc_command, webhook_commands
 from mintage.cli_secrets import secrets_commands
 from mintage.db.embedded import EmbeddedServerError
@@ -144,21 +145,6 @@ def check() -> None:
 
 
 @cli.group()
-def brand() -> None:
-    """Brands: the tenants."""
-
-
-@brand.command("create")
-@click.argument("slug")
-@click.option("--name", required=True, help="The brand's name.")
-@click.option("--owner", required=True, help="E-mail of its first owner.")
-def brand_create(slug: str, name: str, owner: str) -> None:
-    """Make a brand with its first owner; prints the ids, and a password for a new account."""
-    raw: dict[str, object] = {"_slug": slug, "_name": name, "_owner_email": owner}
-    _run(_one_rpc("create_brand", raw))
-
-
-@cli.group()
 def user() -> None:
     """People and their roles in brands."""
 
@@ -185,6 +171,7 @@ def key_platform() -> None:
     click.echo(json.dumps(keys, indent=2))
 
 
+cli.add_command(brand_commands)
 cli.add_command(secrets_commands)
 cli.add_command(rpc_command)
 cli.add_command(webhook_commands)
