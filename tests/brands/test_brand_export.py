@@ -1,4 +1,4 @@
-"""`mintage brand export`: everything of one brand and nothing of another, readable with csv and json alone."""
+"""`mintage brand export`: everything of one brand and nothing of another, read with csv and json alone."""
 
 from __future__ import annotations
 

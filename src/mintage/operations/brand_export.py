@@ -200,7 +200,7 @@ async def _packs_of(
 
 
 def _stated_packs(file: Path) -> Iterator[tuple[str, int, str]]:
-    """Path, size, SHA-256 of each completed pack, a row at a time; paths that could leave the folder end it."""
+    """Path, size, SHA-256 of each completed pack, a row at a time. No path leads out of the folder."""
     with file.open(newline="", encoding="utf-8") as opened:
         for row in csv.DictReader(opened):
             if not row["storage_path"]:
