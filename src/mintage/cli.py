@@ -35,6 +35,7 @@ from mintage.app import (
 from mintage.cli_brands import brand_commands
 from mintage.cli_rpc import rpc_command, webhook_commands
 from mintage.cli_secrets import secrets_commands
+from mintage.db.distribute import distribute
 from mintage.db.embedded import EmbeddedServerError
 from mintage.db.migrate import SchemaError
 from mintage.demo import DemoFailed, open_browser, port_of_before, print_summary, run_demo
@@ -133,9 +134,10 @@ def work() -> None:
 
 
 @cli.command()
-def migrate() -> None:
+@click.option("--distribute", "distributes", is_flag=True, help="Over a Citus cluster, by brand.")
+def migrate(distributes: bool) -> None:
     """Bring the database to this release's schema."""
-    _run(_migrate())
+    _run(_migrate(distributes=distributes))
 
 
 @cli.command()
@@ -371,9 +373,14 @@ async def _work() -> None:
             await stopping.wait()
 
 
-async def _migrate() -> None:
-    async with open_runtime(_settings(), application="migrate"):
+async def _migrate(*, distributes: bool) -> None:
+    async with open_runtime(_settings(), application="migrate") as runtime:
         click.echo("The schema is current.")
+        if distributes:
+            is_new = await distribute(runtime.direct_dsn)
+            click.echo(
+                f"The schema {'is distributed by brand' if is_new else 'was distributed before'}."
+            )
 
 
 async def _check() -> None:
