@@ -50,6 +50,7 @@ class Limits:
     password_characters_max: int = 256
     access_token_lifetime_s: int = 3600
     refresh_token_lifetime_s: int = 30 * 86400
+    session_kept_days: int = 30
     client_token_lifetime_s: int = 900
     clock_leeway_s: int = 60
     statement_timeout_s: int = 30

@@ -19,7 +19,7 @@ from uuid import UUID
 import asyncpg
 
 from mintage.db.queries import query
-from mintage.operations.call import Call
+from mintage.operations.call import Call, Transactions
 from mintage.operations.members import email_key
 
 SignOutScope = Literal["global", "local", "others"]
@@ -35,6 +35,8 @@ _SESSION: Final = query("account", "session")
 _END_SESSION: Final = query("account", "end_session")
 _END_ALL: Final = query("account", "end_all_sessions")
 _END_OTHERS: Final = query("account", "end_other_sessions")
+_REMOVE_OLD: Final = query("account", "remove_old_sessions")
+_REMOVED_AT_ONCE: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,22 @@ async def end_sessions(call: Call, user_id: UUID, session_id: UUID, scope: SignO
             await call.connection.execute(_END_SESSION, session_id, "signed_out", call.now)
         case "others":
             await call.connection.execute(_END_OTHERS, user_id, session_id, call.now)
+
+
+async def remove_old_sessions(transactions: Transactions) -> int:
+    """A duty: remove sessions that expired long ago; how many. Until then a refresh is told why."""
+    removed = 0
+    while True:
+        async with transactions.database.transaction(
+            transactions.caller.identity(None)
+        ) as connection:
+            tag = await connection.execute(
+                _REMOVE_OLD, transactions.limits.session_kept_days, _REMOVED_AT_ONCE
+            )
+        count = int(tag.rpartition(" ")[2])
+        removed += count
+        if count < _REMOVED_AT_ONCE:
+            return removed
 
 
 def _account(row: asyncpg.Record) -> SignInAccount:

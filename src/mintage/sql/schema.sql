@@ -998,6 +998,7 @@ grant insert, update on brand, brand_host to mintage_service;
 grant update (name, default_identity_mode, default_activation_mode, strata, gcp_length, print_profile, biz_location,
   read_point, clone_thresholds, redirect_signed_urls) on brand to mintage_app;
 grant select, insert, update on app_user, user_session to mintage_app, mintage_service;
+grant delete on user_session to mintage_service;
 grant select, insert, update, delete on brand_member to mintage_app, mintage_service;
 grant select, insert, update on api_key to mintage_app, mintage_service;
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mintage.db.queries import query
+from mintage.operations.accounts import remove_old_sessions
 from mintage.operations.call import Transactions
 from mintage.operations.daily_checks import check_what_is_due
 from mintage.operations.mint_preflight import remove_old_preflights
@@ -57,6 +58,7 @@ def duties_of(store: PackStore) -> tuple[Duty, ...]:
         Duty("make scan partitions", 6 * 3600.0, make_scan_partitions),
         Duty("drop old scans", 24 * 3600.0, remove_old_scans),
         Duty("remove old scan receipts", 24 * 3600.0, remove_old_scan_receipts),
+        Duty("remove old sessions", 24 * 3600.0, remove_old_sessions),
         Duty("remove old webhook deliveries", 24 * 3600.0, remove_old_webhook_deliveries),
         Duty("sweep files of no pack", 24 * 3600.0, sweep),
         Duty("check the invariants", 60.0, check_what_is_due, may_be_cut=True),

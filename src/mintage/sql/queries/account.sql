@@ -98,3 +98,14 @@ from brand_member
 where user_id = $1
 order by brand_id
 limit $2
+
+-- name: remove_old_sessions
+-- role: mintage_service
+delete from user_session
+where id = any (array(
+  select id
+  from user_session
+  where expires_at < clock_timestamp() - make_interval(days => $1::integer)
+  order by id
+  limit $2
+))
