@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -10,7 +11,10 @@ from dataclasses import replace
 import httpx2
 import uvicorn
 
+from mintage.listening import listen_on
+from mintage.resolver.answers import redirect
 from mintage.resolver.app import build_resolver
+from mintage.settings import Limits
 from tests.resolver.desk import HOST, IPHONE, Desk
 
 
@@ -53,3 +57,38 @@ async def test_a_serial_with_a_slash_is_found_and_head_has_no_body(desk: Desk) -
     assert page_headed.headers["content-length"] == str(len(page.content))
     assert await desk.outcomes() == ["activated"]
     assert str(await desk.value("select ip_prefix from scan_event")) == "198.51.100.0/24"
+
+
+async def test_redirects_of_one_connection_come_whole_and_in_order_and_close_is_kept(
+    desk: Desk,
+) -> None:
+    minted = await desk.world.minted(2)
+    first, second = [f"{path}?n=1" for path in await desk.urls(minted["mint_batch_id"])]
+    head = f"Host: {HOST}\r\nUser-Agent: {IPHONE}\r\n"
+    sent = (
+        f"HEAD {first} HTTP/1.1\r\n{head}\r\n"
+        f"GET {first} HTTP/1.1\r\n{head}\r\n"
+        f"GET {second} HTTP/1.1\r\n{head}Connection: close\r\n\r\n"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        async with listen_on(listener, build_resolver(desk.resolver), Limits()):
+            reader, writer = await asyncio.open_connection(*listener.getsockname())
+            writer.write(sent.encode())
+            got = (await reader.read()).decode()
+            writer.close()
+    *answers, rest = got.split("\r\n\r\n")
+    assert rest == ""
+    assert [answer.partition("\r\n")[0] for answer in answers] == [
+        "HTTP/1.1 307 Temporary Redirect"
+    ] * 3
+    for answer, path in zip(answers, (first, first, second), strict=True):
+        assert answer.count("\r\ncontent-length: 0") == answer.count("\r\nlocation: ") == 1
+        assert answer.count("\r\ndate: ") == answer.count("\r\ncache-control: no-store") == 1
+        assert f"{path.partition('?')[0]}?linkType=linkset>" in answer
+    assert ["connection: close" in answer for answer in answers] == [False, False, True]
+
+
+def test_a_redirect_that_would_break_a_line_is_refused() -> None:
+    assert redirect("https://example.com/a", "https://example.com/b").lines
+    assert not redirect("https://example.com/a\r\nset-cookie: a=b", "https://example.com/b").lines
+    assert not redirect("https://example.com/a", "https://example.com/b\nc").lines

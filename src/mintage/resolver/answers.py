@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote_from_bytes, unquote_plus, unquote_to_bytes
 from uuid import UUID
 
+from mintage.guarded_protocol import ANSWER_WITHOUT_BODY
 from mintage.resolver.pages import Page, message_page
 from mintage.resolver.texts import Language, MessageName
 
 if TYPE_CHECKING:
-    from starlette.types import Send
+    from starlette.types import Scope, Send
 
 GENUINE_PARAMETER: Final = "mintage_genuine"
 """The one query name that is ours: pairs of it are never passed on."""
@@ -53,6 +54,9 @@ _REDIRECT: Final = (
     (b"vary", b"Accept, Accept-Language"),
     (b"content-length", b"0"),
 )
+_REDIRECT_LINES: Final = b"".join(
+    b"%b: %b\r\n" % header for header in _REDIRECT if header[0] != b"content-length"
+)
 # What may stand in a query as it is (RFC 3986), and what clients send besides; all else is escaped.
 _QUERY_CHARACTERS: Final = "!$&'()*+,;=:@/?-._~%[]|"
 _PLAIN_QUERY: Final = re.compile(rb"[A-Za-z0-9!$&'()*+,;=:@/?\-._~%\[\]|]*")
@@ -65,9 +69,16 @@ class Answer(NamedTuple):
     status: int
     headers: tuple[_Header, ...]
     body: bytes = b""
+    lines: bytes = b""
+    """The headers as they are written, without the length, of a well formed answer without a body."""
 
-    async def send(self, send: Send, *, has_body: bool) -> None:
+    async def send(self, scope: Scope, send: Send) -> None:
         """Send it; without its body, which the headers still describe, in answer to HEAD."""
+        if self.lines:
+            write = scope.get("extensions", {}).get(ANSWER_WITHOUT_BODY)
+            if write is not None and write(self.status, self.lines):
+                return
+        has_body = scope["method"] != "HEAD"
         await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
         await send({"type": "http.response.body", "body": self.body if has_body else b""})
 
@@ -88,14 +99,14 @@ def options_answer() -> Answer:
 
 def redirect(location: str, linkset_url: str) -> Answer:
     """307 to `location`; `linkset_url` is the asked for URL without its query."""
-    return Answer(
-        307,
-        (
-            *_REDIRECT,
-            (b"link", (_LINKSET_FORM % linkset_url).encode("ascii")),
-            (b"location", location.encode("ascii")),
-        ),
-    )
+    link = _LINKSET_FORM % linkset_url
+    link_value, location_value = link.encode("ascii"), location.encode("ascii")
+    lines = b""
+    if link.isprintable() and location.isprintable():
+        # No end of a line is in them; else they go the long way, which refuses them.
+        lines = b"%blink: %b\r\nlocation: %b\r\n" % (_REDIRECT_LINES, link_value, location_value)
+    headers = (*_REDIRECT, (b"link", link_value), (b"location", location_value))
+    return Answer(307, headers, lines=lines)
 
 
 @lru_cache(maxsize=_PAGES_REMEMBERED)

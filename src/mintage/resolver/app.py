@@ -114,7 +114,7 @@ class _Application:
             )
         began = perf_counter()
         answer = await self._respond(scope)
-        await answer.send(send, has_body=scope["method"] != "HEAD")
+        await answer.send(scope, send)
         RESOLVER.answered(
             route_of(scope["path"]), scope["method"], answer.status, perf_counter() - began
         )
