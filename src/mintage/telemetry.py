@@ -1,5 +1,6 @@
 """Structured logs: JSON lines on standard error. A line is written once, where a thing is handled.
 
+What libraries and the interpreter have to say comes out here too, by its kind and place.
 Never in a line: a token, key, password, cookie, body, a serial in full, an address in full (SECURITY).
 """
 
@@ -8,12 +9,30 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+import threading
 import traceback
+import warnings
+from types import TracebackType
 from typing import Final, TextIO, cast
 
 import structlog
 
 _FRAMES_LOGGED: Final = 12
+_SENTENCES_TOLD: Final = frozenset(
+    {
+        "ASGI callable returned without completing response.",
+        "ASGI callable returned without starting response.",
+        "Cancel %s running task(s), timeout graceful shutdown exceeded",
+        "Exception in ASGI application",
+        "Exception in callback",
+        "Future exception was never retrieved",
+        "Invalid HTTP request received.",
+        "Task exception was never retrieved",
+        "Task was destroyed but it is pending!",
+        "Unclosed transport",
+    }
+)
+"""Sentences of libraries that hold no value. Of all others only the place is told."""
 
 
 def configure_logs(*, for_people: bool = False, level: str = "info") -> None:
@@ -38,6 +57,7 @@ def configure_logs(*, for_people: bool = False, level: str = "info") -> None:
         logger_factory=structlog.PrintLoggerFactory(file=cast("TextIO", _Lines())),
         cache_logger_on_first_use=False,
     )
+    _take_over_libraries()
 
 
 class _Lines:
@@ -50,6 +70,65 @@ class _Lines:
     def flush(self) -> None:
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.flush()
+
+
+class _LibraryLines(logging.Handler):
+    """Records of `logging` as lines of our own: sentence (if it is a known one), logger and place.
+
+    The text of a record is formatted by others, from requests and errors: it is left out.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        first_line = str(record.msg).split("\n", 1)[0].strip()
+        is_known = first_line in _SENTENCES_TOLD
+        error = record.exc_info[1] if record.exc_info else None
+        place = f"{record.pathname}:{record.lineno} {record.funcName}"
+        fields: dict[str, object] = {"room": "library", "logger": record.name, "place": place}
+        if error is not None:
+            fields |= place_of(error)
+        level = min(max(record.levelno // 10 * 10, logging.DEBUG), logging.CRITICAL)
+        line = structlog.get_logger()
+        line.log(level, first_line if is_known else "a library logged something", **fields)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name of `logging`
+        """Nothing: `logging` would print the record."""
+
+
+def _take_over_libraries() -> None:
+    root = logging.getLogger()
+    for handler in [each for each in root.handlers if isinstance(each, _LibraryLines)]:
+        root.removeHandler(handler)
+    root.addHandler(_LibraryLines(logging.WARNING))
+    warnings.showwarning = _tell_warning
+    sys.excepthook = _tell_uncaught
+    threading.excepthook = _tell_end_of_thread
+
+
+def _tell_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    del message
+    logger("library").warning(
+        "a warning of the interpreter", kind=category.__name__, place=f"{filename}:{lineno}"
+    )
+
+
+def _tell_uncaught(
+    kind: type[BaseException], error: BaseException, _frames: TracebackType | None
+) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        return
+    logger("process").critical("an error ended the process", exc_info=error)
+
+
+def _tell_end_of_thread(ended: threading.ExceptHookArgs) -> None:
+    if ended.exc_value is not None:
+        logger("process").error("an error ended a thread", exc_info=ended.exc_value)
 
 
 def place_of(error: BaseException) -> dict[str, object]:
