@@ -1,7 +1,7 @@
-"""`mintage brand`: brands are made and exported.
+"""`mintage brand`: brands are made, exported and deleted.
 
 Exit codes: 0 done, 1 refused or failed with a sentence, 2 wrong usage. Not here: what an export is made of
-(`operations.brand_export`).
+(`operations.brand_export`), and what a deletion takes (`operations.brand_delete`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,12 +18,13 @@ import asyncpg
 import click
 import uvloop
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from mintage.app import Runtime, open_runtime
 from mintage.db.embedded import EmbeddedServerError
 from mintage.db.migrate import SchemaError
 from mintage.errors import MintageError
+from mintage.operations.brand_delete import DeletionRefused, delete_brand
 from mintage.operations.brand_export import ExportFailed, export_brand
 from mintage.operations.call import SERVICE, SYSTEM
 from mintage.operations.checks import Brand, list_brands
@@ -31,8 +33,10 @@ from mintage.rpcs import RPCS
 from mintage.secrets import SecretsError
 from mintage.settings import Settings, SettingsError, read_settings
 from mintage.storage import StorageFailure
+from mintage.telemetry import configure_logs
 
 _EXPECTED: Final = (
+    DeletionRefused,
     EmbeddedServerError,
     ExportFailed,
     MintageError,
@@ -68,6 +72,20 @@ def brand_export(slug: str, destination: Path, no_packs: bool) -> None:
     _run(_export(slug, destination, has_packs=not no_packs))
 
 
+@brand_commands.command("delete")
+@click.argument("slug")
+@click.option("--yes", "slug_again", help="The slug once more: what is deleted does not come back.")
+@click.option("--void-running", is_flag=True, help="Even while jobs are queued or minting.")
+def brand_delete(slug: str, slug_again: str | None, void_running: bool) -> None:
+    """Delete a brand, its rows and its files. Broken off, the same command goes on. Export it first."""
+    if slug_again != slug:
+        raise click.UsageError(
+            f"this cannot be undone: give --yes {slug} to delete the brand {slug}"
+        )
+    configure_logs()
+    _run(_delete(slug, may_void_running=void_running))
+
+
 async def _create(raw: dict[str, object]) -> None:
     async with open_runtime(_settings(), application="command", may_migrate=False) as runtime:
         answer = await perform(runtime.platform, SERVICE, RPCS["create_brand"], raw, "command")
@@ -77,20 +95,7 @@ async def _create(raw: dict[str, object]) -> None:
 async def _export(slug: str, destination: Path, *, has_packs: bool) -> None:
     async with open_runtime(_settings(), application="export", may_migrate=False) as runtime:
         brand = await _brand(runtime, slug)
-        columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-        )
-        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-            bars: dict[str, Any] = {}
-
-            def told(what: str, count: int) -> None:
-                if what not in bars:
-                    bars[what] = progress.add_task(what, total=None)
-                progress.advance(bars[what], count)
-
+        with _progress() as told:
             written = await export_brand(
                 runtime.platform.database,
                 runtime.store,
@@ -102,6 +107,39 @@ async def _export(slug: str, destination: Path, *, has_packs: bool) -> None:
         click.echo(
             f"{destination}: {written.rows} rows, {written.packs} packs, {written.byte_size} bytes"
         )
+
+
+async def _delete(slug: str, *, may_void_running: bool) -> None:
+    async with open_runtime(_settings(), application="delete", may_migrate=False) as runtime:
+        with _progress() as told:
+            deleted = await delete_brand(
+                runtime.platform.database,
+                runtime.store,
+                slug,
+                may_void_running=may_void_running,
+                told=told,
+            )
+        click.echo(f"{slug} is deleted: {deleted.rows} rows, {deleted.files} files")
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int], None]]:
+    """A line on stderr for each thing that is told of, with how much of it is done."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TextColumn("{task.completed:,.0f}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bars: dict[str, TaskID] = {}
+
+        def told(what: str, count: int) -> None:
+            if what not in bars:
+                bars[what] = progress.add_task(what, total=None)
+            progress.advance(bars[what], count)
+
+        yield told
 
 
 async def _brand(runtime: Runtime, slug: str) -> Brand:

@@ -77,6 +77,8 @@ async def _assert_copy_is_let_through_by_ownership(connection: Connection) -> No
         ("mintage_minter", "INSERT"),
         ("mintage_resolver", "SELECT"),
         ("mintage_service", "SELECT"),
+        ("shopkeeper", "DELETE"),
+        ("shopkeeper", "SELECT"),
     ]
     assert not await connection.fetchval(
         "select has_schema_privilege('mintage_minter', 'public', 'create')"

@@ -352,7 +352,7 @@ async def test_functions_look_up_nothing_by_a_path_of_their_caller(connection: C
     assert {row["name"] for row in rows if row["proconfig"] != ['search_path=""']} == set()
 
 
-async def test_only_making_and_dropping_partitions_runs_with_the_owners_rights(
+async def test_only_partitions_and_the_deletion_of_a_brand_are_done_with_the_owners_rights(
     connection: Connection,
 ) -> None:
     rows = await connection.fetch(
@@ -360,6 +360,7 @@ async def test_only_making_and_dropping_partitions_runs_with_the_owners_rights(
         "order by proname"
     )
     assert [row["proname"] for row in rows] == [
+        "delete_brand_rows",
         "drop_scan_event_partitions",
         "ensure_scan_event_partitions",
     ]

@@ -61,6 +61,7 @@ TABLES: Final = {
 }
 """The statement that a table's file is written by, in the order of the manifest."""
 LEFT_OUT_COLUMNS: Final = {
+    "brand.deleting_at": "null: a brand that is being deleted is not exported",
     "api_key.secret_hash": "a secret's hash",
     "webhook.secret_sealed": "a secret",
     "webhook.old_secret_sealed": "a secret",

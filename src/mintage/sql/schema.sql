@@ -51,7 +51,8 @@ create table brand (
   biz_location            text,
   read_point              text,
   clone_thresholds        jsonb not null default '{}' check (jsonb_typeof(clone_thresholds) = 'object'),
-  redirect_signed_urls    boolean not null default false
+  redirect_signed_urls    boolean not null default false,
+  deleting_at             timestamptz
 );
 
 create table brand_host (
@@ -148,7 +149,11 @@ begin
         and revoked_at is null
         and (expires_at is null or expires_at > now()));
   end if;
-  return false;
+  -- The schema's owner, who deletes brands.
+  return exists (
+    select from pg_catalog.pg_class
+    where oid = 'public.brand'::pg_catalog.regclass
+      and relowner = current_user::pg_catalog.regrole);
 end
 $$;
 
@@ -958,6 +963,61 @@ begin
 end
 $$;
 
+-- Some rows of a brand that is being deleted, by the order of a key: the first `_rows` or so from `_from` on, and
+-- where to go on (null: that was the last). With the owner's rights: no role of ours may delete what was recorded,
+-- and this deletes of no brand that is open. Not for the app.
+create function delete_brand_rows(_brand_id uuid, _table text, _from text, _rows integer)
+returns table (deleted integer, next_from text)
+language plpgsql security definer set search_path = ''
+as $$
+declare
+  keys constant jsonb := '{
+    "work_item": ["ref_id", "uuid"], "brand_turn": ["kind", "text"], "invariant_check": ["name", "text"],
+    "webhook_delivery": ["id", "uuid"], "webhook": ["id", "uuid"], "clone_signal": ["unit_id", "uuid"],
+    "payload_pack": ["id", "uuid"], "export_group": ["id", "uuid"], "scan_event": ["id", "uuid"],
+    "scan_receipt": ["scan_id", "text"], "tally_delta": ["id", "bigint"], "brand_tally": ["day", "date"],
+    "brand_total": ["metric", "text"], "batch_tally": ["mint_batch_id", "uuid"], "mint_event": ["id", "uuid"],
+    "serial_registry": ["serial_number", "text"], "unit_state": ["unit_id", "uuid"], "mint_unit": ["id", "uuid"],
+    "mint_lot": ["id", "uuid"], "mint_batch": ["id", "uuid"], "mint_job": ["id", "uuid"],
+    "product_batch": ["id", "uuid"], "product_link": ["id", "uuid"], "product_identifier": ["id", "uuid"],
+    "product": ["id", "uuid"], "api_key": ["id", "uuid"], "brand_host": ["host", "text"],
+    "brand_member": ["user_id", "uuid"]
+  }';
+  key_name text := keys -> _table ->> 0;
+  key_type text := keys -> _table ->> 1;
+begin
+  if key_name is null then
+    raise exception 'no table of a brand: %', _table;
+  end if;
+  if _rows not between 1 and 100000 then
+    raise exception 'rows must be 1 to 100000';
+  end if;
+  if not exists (select from public.brand where id = _brand_id and deleting_at is not null) then
+    raise exception 'this brand is not being deleted';
+  end if;
+  perform pg_catalog.set_config('mintage.brand_id', _brand_id::text, true);
+  perform pg_catalog.set_config('mintage.user_id', '', true);
+  perform pg_catalog.set_config('mintage.api_key_id', '', true);
+  execute pg_catalog.format(
+    'select %1$I::text from public.%2$I where brand_id = $1 and ($2 is null or %1$I >= $2::%3$s) '
+    'order by %1$I offset $3 limit 1', key_name, _table, key_type)
+    into next_from
+    using _brand_id, _from, _rows;
+  execute pg_catalog.format(
+    'delete from public.%2$I where brand_id = $1 and ($2 is null or %1$I >= $2::%3$s) '
+    'and ($3 is null or %1$I < $3::%3$s)', key_name, _table, key_type)
+    using _brand_id, _from, next_from;
+  get diagnostics deleted = row_count;
+  -- More rows of one key than asked for: that key goes whole.
+  if deleted = 0 and next_from is not null then
+    execute pg_catalog.format('delete from public.%2$I where brand_id = $1 and %1$I = $2::%3$s', key_name, _table, key_type)
+      using _brand_id, next_from;
+    get diagnostics deleted = row_count;
+  end if;
+  return next;
+end
+$$;
+
 -- Row-level security: on every brand table, forced, one policy each.
 do $policies$
 declare
@@ -993,8 +1053,11 @@ grant execute on function has_brand_access(uuid), current_brand_id() to mintage_
 grant execute on function ensure_scan_event_partitions(timestamptz, integer), drop_scan_event_partitions(integer)
   to mintage_service;
 
+grant execute on function delete_brand_rows(uuid, text, text, integer) to mintage_service;
+
 grant select on brand, brand_host to mintage_app, mintage_service, mintage_resolver;
 grant insert, update on brand, brand_host to mintage_service;
+grant delete on brand to mintage_service;
 grant update (name, default_identity_mode, default_activation_mode, strata, gcp_length, print_profile, biz_location,
   read_point, clone_thresholds, redirect_signed_urls) on brand to mintage_app;
 grant select, insert, update on app_user, user_session to mintage_app, mintage_service;
@@ -1048,6 +1111,7 @@ grant execute on function find_scanned(uuid, text[], uuid[], text[], text[]), re
 do $minter$
 declare
   role_before text := current_setting('role');
+  owner_name text := current_user;
 begin
   if not (select rolbypassrls from pg_roles where rolname = 'mintage_minter') then
     alter table mint_unit no force row level security;
@@ -1058,6 +1122,8 @@ begin
     set local role mintage_minter;
     revoke all on mint_unit from mintage_minter;
     grant insert on mint_unit to mintage_minter;
+    -- Who deletes brands.
+    execute format('grant select, delete on mint_unit to %I', owner_name);
     perform set_config('role', role_before, true);
   end if;
 end

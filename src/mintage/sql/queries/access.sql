@@ -22,4 +22,4 @@ select
 -- role: mintage_service
 select
   clock_timestamp() as now,
-  exists (select from brand where id = $1) as is_known
+  exists (select from brand where id = $1 and deleting_at is null) as is_known

@@ -40,5 +40,6 @@ where api_key.brand_id = $1
 select brand.id, brand.slug, brand.name, 'service' as role, brand.created_at
 from brand
 where (brand.created_at, brand.id) < ($1, $2)
+  and brand.deleting_at is null
 order by brand.created_at desc, brand.id desc
 limit $3

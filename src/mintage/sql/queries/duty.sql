@@ -6,4 +6,5 @@ select ensure_scan_event_partitions(clock_timestamp(), 4)
 -- role: mintage_service
 select id, slug
 from brand
+where deleting_at is null
 order by slug, id

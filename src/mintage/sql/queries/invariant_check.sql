@@ -16,7 +16,8 @@ with due as (
   from brand
   cross join unnest($1::text[]) as wanted (name)
   left join invariant_check as held on held.brand_id = brand.id and held.name = wanted.name
-  where (held.started_at is null or held.started_at < clock_timestamp() - make_interval(secs => $2))
+  where brand.deleting_at is null
+    and (held.started_at is null or held.started_at < clock_timestamp() - make_interval(secs => $2))
     and not exists (
       select
       from invariant_check as running

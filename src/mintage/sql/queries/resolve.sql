@@ -14,6 +14,7 @@ join brand b on b.id = h.brand_id
 left join lateral resolve(h.brand_id, $2, $3, $4, $5) as r on true
 where h.host = $1
   and h.verified_at is not null
+  and b.deleting_at is null
 
 -- name: in_brand
 -- role: mintage_resolver
