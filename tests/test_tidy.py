@@ -41,6 +41,7 @@ FOREIGN = ("tests/vectors/", "src/mintage/rules/data/", "src/mintage/static/vend
 # Commands hand the environment to settings.py; the demo asks whether there is a display.
 ENVIRONMENT_READERS = {
     "src/mintage/cli.py",
+    "src/mintage/cli_backup.py",
     "src/mintage/cli_brands.py",
     "src/mintage/cli_rpc.py",
     "src/mintage/cli_secrets.py",

@@ -126,6 +126,19 @@ async def open_runtime(
         )
 
 
+@asynccontextmanager
+async def open_server(settings: Settings) -> AsyncIterator[str]:
+    """The URL of the database itself, whatever is in it: the settings' own, or the embedded one's, which is
+    started where no other process runs it."""
+    async with AsyncExitStack() as stack:
+        _refuse_unreadable_urls(settings)
+        yield (
+            settings.direct_database_url
+            or settings.database_url
+            or await _embedded_dsn(stack, settings, may_join=True)
+        )
+
+
 def _refuse_unreadable_urls(settings: Settings) -> None:
     for variable, url in (
         ("MINTAGE_DATABASE_URL", settings.database_url),

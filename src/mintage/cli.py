@@ -32,6 +32,7 @@ from mintage.app import (
     run_worker,
     stop_signals,
 )
+from mintage.cli_backup import backup_command, restore_command
 from mintage.cli_brands import brand_commands
 from mintage.cli_rpc import rpc_command, webhook_commands
 from mintage.cli_secrets import secrets_commands
@@ -174,6 +175,8 @@ def key_platform() -> None:
 
 
 cli.add_command(brand_commands)
+cli.add_command(backup_command)
+cli.add_command(restore_command)
 cli.add_command(secrets_commands)
 cli.add_command(rpc_command)
 cli.add_command(webhook_commands)

@@ -107,6 +107,13 @@ def load_migrations() -> list[Migration]:
     return found
 
 
+def roles_statement() -> str:
+    """What makes the roles where they are missing and the login a member of them: a dump has none."""
+    text = load_migrations()[0].text
+    start, end = "do $roles$", "$roles$;"
+    return text[text.index(start) : text.index(end) + len(end)]
+
+
 async def migrate(dsn: str, migrations: Sequence[Migration] | None = None) -> list[str]:
     """Bring the database to this release's schema; gives the names applied now.
 
