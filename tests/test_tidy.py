@@ -47,6 +47,8 @@ ENVIRONMENT_READERS = {
     "src/mintage/cli_secrets.py",
     "src/mintage/demo.py",
 }
+# They hand it on to programs of PostgreSQL.
+PROGRAM_RUNNERS = ("src/mintage/backup/programs.py", "src/mintage/db/embedded")
 RULES_MAY_IMPORT = {
     "__future__",
     "bisect",
@@ -212,7 +214,7 @@ def test_only_settings_reads_the_environment() -> None:
         for path, text in texts().items()
         if path.startswith("src/") and re.search(r"\bos\.(?:environ|getenv)\b", text)
     }
-    passing_on = {path for path in readers if path.startswith("src/mintage/db/embedded")}
+    passing_on = {path for path in readers if path.startswith(PROGRAM_RUNNERS)}
     assert readers - passing_on <= ENVIRONMENT_READERS, "make it a setting in settings.py"
 
 

@@ -18,10 +18,10 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from mintage.app import open_server
 from mintage.backup.making import Told, make_backup
-from mintage.backup.manifest import BackupError
 from mintage.backup.restoring import restore_backup
 from mintage.db.embedded import EmbeddedServerError
 from mintage.db.migrate import SchemaError
+from mintage.errors import BackupError
 from mintage.secrets import SecretsError
 from mintage.settings import SettingsError, read_settings
 from mintage.storage import PackStore, StorageFailure, open_pack_store

@@ -149,3 +149,7 @@ def not_found(subject: str) -> MintageError:
 def unavailable() -> MintageError:
     """503: the database is away; nothing of this call was done."""
     return MintageError(UNAVAILABLE, retry_after_s=1)
+
+
+class BackupError(Exception):
+    """A backup cannot be made or restored; the message says why and what would be right."""

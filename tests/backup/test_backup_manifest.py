@@ -10,7 +10,6 @@ import pytest
 from mintage.backup.manifest import (
     DUMP,
     MANIFEST,
-    BackupError,
     Manifest,
     Part,
     part_of,
@@ -18,6 +17,7 @@ from mintage.backup.manifest import (
     verify_parts,
     write_manifest,
 )
+from mintage.errors import BackupError
 
 
 def backup_in(folder: Path) -> Manifest:

@@ -15,20 +15,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Final
 
-from mintage.backup.database import (
-    StoredPack,
-    completed_packs,
-    connected,
-    count_rows,
-    schema_version,
-)
 from mintage.backup.manifest import (
     DUMP,
     PACKS,
     SECRETS,
-    BackupError,
     Manifest,
     Part,
     flush_folder,
@@ -37,13 +28,21 @@ from mintage.backup.manifest import (
     write_manifest,
 )
 from mintage.backup.programs import find_program, run_program
+from mintage.db.backed_up import (
+    SNAPSHOT,
+    StoredPack,
+    completed_packs,
+    connected,
+    count_rows,
+    schema_version,
+)
+from mintage.errors import BackupError
 from mintage.secrets import parse_secrets, read_secrets_text
 from mintage.settings import Settings
 from mintage.storage import PackStore, StorageFailure, StoreAway
 
 Told = Callable[[str, int, int], None]
 """What is under way, how much of it is done, and how much there is."""
-_SNAPSHOT: Final = "select pg_export_snapshot(), now(), current_setting('server_version')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +134,7 @@ async def _dump(settings: Settings, direct_dsn: str, folder: Path, told: Told) -
         major = connection.get_server_version().major
         program = find_program("pg_dump", major, settings.postgres_bin_dir)
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            exported, moment, version = await connection.fetchrow(_SNAPSHOT) or ("", None, "")
+            exported, moment, version = await connection.fetchrow(SNAPSHOT) or ("", None, "")
             if moment is None:
                 raise AssertionError("a select of expressions has a row")
             schema = await schema_version(connection)

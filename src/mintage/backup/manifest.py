@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from mintage.errors import BackupError
+
 MANIFEST: Final = "manifest.json"
 DUMP: Final = "database.dump"
 SECRETS: Final = "secrets.json"
@@ -23,10 +25,6 @@ _FORM: Final = 1
 _PART_PATH: Final = re.compile(r"[a-z0-9_-][a-z0-9._-]*(/[a-z0-9_-][a-z0-9._-]*)*")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _READ_BYTES: Final = 1024 * 1024
-
-
-class BackupError(Exception):
-    """A backup cannot be made or restored; the message says why and what would be right."""
 
 
 @dataclass(frozen=True, slots=True)

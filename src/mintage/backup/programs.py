@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from mintage.backup.manifest import BackupError
 from mintage.db.embedded import EmbeddedServerError
 from mintage.db.embedded_binaries import find_installation
+from mintage.errors import BackupError
 
 Program = Literal["pg_dump", "pg_restore"]
 _VERSION: Final = re.compile(r"\(PostgreSQL\) (\d+)")

@@ -11,24 +11,24 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mintage.backup.database import connected, count_rows, refuse_tables
 from mintage.backup.making import Told, verified
 from mintage.backup.manifest import (
     DUMP,
     PACKS,
     SECRETS,
-    BackupError,
     Manifest,
     read_manifest,
 )
 from mintage.backup.programs import find_program, run_program
+from mintage.db.backed_up import connected, count_rows, refuse_tables
 from mintage.db.migrate import load_migrations, migrate, roles_statement
+from mintage.errors import BackupError
 from mintage.secrets import parse_secrets
 from mintage.settings import Settings
 from mintage.storage import PackStore
 
 if TYPE_CHECKING:
-    from mintage.backup.database import Connection
+    from mintage.db.backed_up import Connection
 
 
 async def restore_backup(

@@ -1,6 +1,6 @@
 """What a backup asks the database itself: its versions, its tables, its rows, whether it is empty.
 
-Not here: the dump (`programs`), and the schema (`db.migrate`).
+Not here: the dump (`backup`), and the schema (`db.migrate`).
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
-from mintage.backup.manifest import BackupError
 from mintage.db.connect import Servers, is_pooled
 from mintage.db.dsn import read_dsn
+from mintage.errors import BackupError
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -43,6 +43,7 @@ where relation.relnamespace = 'public'::regnamespace
       and dependency.deptype = 'e'
   )
 """
+SNAPSHOT: Final = "select pg_export_snapshot(), now(), current_setting('server_version')"
 _SCHEMA: Final = "select max(version) from public.schema_migration"
 _PACKS: Final = """
 select storage_path, byte_size, sha256
