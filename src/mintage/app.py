@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -35,18 +36,20 @@ from mintage.keyring import open_secrets
 from mintage.listening import listen
 from mintage.metrics.door import METRICS_PATH, Metrics, OwnListener
 from mintage.metrics.reading import Metered
-from mintage.metrics.requests import Counted
+from mintage.metrics.requests import Counted, route_of
 from mintage.operations.countries import open_countries
 from mintage.operations.webhook_secrets import Sealer
 from mintage.packs.workshop import Workshop
 from mintage.perform import Platform
 from mintage.resolver.app import Resolver, build_resolver
 from mintage.resolver.paths import RESOLVER_PREFIXES
+from mintage.resolver.paths import route_of as resolver_route_of
 from mintage.resolver.scan_buffer import ScanBuffer
 from mintage.secrets import Secrets, SecretsSource
 from mintage.settings import Settings, SettingsError
 from mintage.storage import PackStore, StoreAway, open_pack_store
 from mintage.telemetry import logger
+from mintage.tracing import Traced, TracesMissing, is_tracing, start_tracing
 from mintage.worker.duties import duties_of
 from mintage.worker.loop import Worker, lanes_of
 
@@ -97,6 +100,7 @@ async def open_runtime(
     """
     async with AsyncExitStack() as stack:
         _refuse_unreadable_urls(settings)
+        await _trace(stack, settings)
         dsn = settings.database_url or await _embedded_dsn(stack, settings, may_join=may_join)
         direct_dsn = settings.direct_database_url or dsn
         if may_migrate:
@@ -137,6 +141,21 @@ async def open_server(settings: Settings) -> AsyncIterator[str]:
             or settings.database_url
             or await _embedded_dsn(stack, settings, may_join=True)
         )
+
+
+async def _trace(stack: AsyncExitStack, settings: Settings) -> None:
+    """Spans go out from here to the end of `stack`, where the settings say where to."""
+    if settings.traces_endpoint is None:
+        return
+    try:
+        stop = start_tracing(settings.traces_endpoint, version("mintage"))
+    except TracesMissing:
+        _log.error(
+            "OTEL_EXPORTER_OTLP_ENDPOINT is set and traces cannot be sent: install mintage[traces], "
+            "or unset it"
+        )
+        return
+    stack.push_async_callback(asyncio.to_thread, stop)
 
 
 def _refuse_unreadable_urls(settings: Settings) -> None:
@@ -217,9 +236,10 @@ async def open_doors(runtime: Runtime, doors: Doors) -> AsyncIterator[ASGIApp]:
             settings, runtime.secrets, platform.database, settings.limits.clock_leeway_s
         )
         door = Door(platform, settings, runtime.keys, runtime.store, foreign_users=users)
-        api = Counted("api", build_api(door))
+        api = Counted("api", Traced("api", build_api(door), route_of))
         pages = ConsoleDoor(platform, settings, runtime.keys, runtime.store, partial(sign_in, door))
-        console = Counted("console", RequestIds(build_console(pages)))
+        pages_app = Traced("console", build_console(pages), route_of)
+        console = Counted("console", RequestIds(pages_app))
     if not doors.has_resolver:
         yield Front(api, None, settings, console, health, metrics)
         return
@@ -236,6 +256,10 @@ async def open_doors(runtime: Runtime, doors: Doors) -> AsyncIterator[ASGIApp]:
                 replica=replica,
             )
         )
+        if is_tracing():
+            resolver = Traced(
+                "resolver", resolver, lambda scope: resolver_route_of(scope["path"]), False
+            )
         task = asyncio.create_task(buffer.run())
         try:
             yield Front(api, resolver, settings, console, health, metrics)

@@ -126,6 +126,7 @@ class Settings:
     replica_url: str | None = None
     metrics_listen: tuple[str, int] | None = None
     metrics_token: str | None = field(default=None, repr=False)
+    traces_endpoint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +252,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         replica_url=_database_url(environment, "MINTAGE_REPLICA_URL"),
         metrics_listen=_listener(environment, "MINTAGE_METRICS_LISTEN"),
         metrics_token=_token(environment, "MINTAGE_METRICS_TOKEN"),
+        traces_endpoint=_traces_endpoint(environment),
     )
 
 
@@ -389,6 +391,15 @@ def _listener(environment: Mapping[str, str], variable: str) -> tuple[str, int] 
     if not (is_host and port.isascii() and port.isdigit() and int(port) <= 65535):
         raise SettingsError(f"{variable}={text!r} must be host:port, e.g. 127.0.0.1:9464")
     return host, int(port)
+
+
+def _traces_endpoint(environment: Mapping[str, str]) -> str | None:
+    """Where spans go, by OpenTelemetry's own variables; None where they are off or switched off."""
+    if environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return None
+    whole = environment.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    base = environment.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    return whole or (f"{base.removesuffix('/')}/v1/traces" if base else None)
 
 
 def _token(environment: Mapping[str, str], variable: str) -> str | None:

@@ -22,6 +22,7 @@ from mintage.operations.listing import page_answer, start_position
 from mintage.operations.pack_choice import read_choice, reasons_against, settle_profile
 from mintage.packs import signed_manifest
 from mintage.rules.lifecycle import EXPORTABLE_BATCH_STATUSES
+from mintage.tracing import current_traceparent
 
 KIND: Final = "payload_pack"
 _BATCH: Final = query("export", "batch")
@@ -76,6 +77,8 @@ async def request_payload_packs(call: Call, arguments: RequestPayloadPacks) -> A
         call.caller.id,
         call.actor_type,
         call.now,
+        call.request_id,
+        current_traceparent(),
     )
     if group_id is None:
         return await _open_group(call, arguments, profile)

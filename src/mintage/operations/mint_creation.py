@@ -24,6 +24,7 @@ from mintage.operations.tallies import Delta, add_deltas
 from mintage.rules.lifecycle import ActivationMode, IdentityMode
 from mintage.rules.serials import draw_lot_code, draw_prefix
 from mintage.rules.unit_ids import draw_unit_id_low
+from mintage.tracing import current_traceparent
 
 _INSERT_JOB: Final = query("mint_job", "insert")
 _TAKE_QUANTITY: Final = query("mint_job", "take_quantity")
@@ -83,6 +84,8 @@ async def insert_job(
         call.caller.id,
         call.actor_type,
         call.now,
+        call.request_id,
+        current_traceparent(),
     )
     return inserted
 

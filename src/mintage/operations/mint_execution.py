@@ -32,6 +32,7 @@ from mintage.operations.tallies import Delta, add_deltas
 from mintage.operations.webhook_outbox import announce, batch_message, message_of
 from mintage.rules.lifecycle import EventType, JobError
 from mintage.telemetry import logger
+from mintage.tracing import Origin, work_span
 
 KIND: Final = "mint_job"
 _CLAIM: Final = query("work_item", "claim")
@@ -73,6 +74,7 @@ class Claim:
     serial_prefix: str | None
     serial_strata: int | None
     has_brought_serials: bool
+    origin: Origin
 
     @property
     def lease(self) -> Lease:
@@ -117,8 +119,15 @@ async def _cycle(transactions: Transactions, arguments: ProcessMintJobBatch) -> 
     claimed = await _claim(transactions, arguments.mint_job_id)
     if not isinstance(claimed, Claim):
         return claimed
+    with work_span("mint cycle", claimed.origin, mint_job_id=str(claimed.mint_job_id)) as told:
+        answer = await _run(transactions, claimed, arguments.batch_size)
+        told["status"] = str(answer["status"])
+        return answer
+
+
+async def _run(transactions: Transactions, claimed: Claim, batch_size: int) -> Answer:
     try:
-        return await _work(transactions, claimed, arguments.batch_size)
+        return await _work(transactions, claimed, batch_size)
     except AWAY_ERRORS:
         # A lost connection is no attempt.
         await give_back(transactions, claimed.lease)
@@ -225,6 +234,7 @@ async def _reserve(
         serial_prefix=row["serial_prefix"],
         serial_strata=row["serial_strata"],
         has_brought_serials=row["has_brought_serials"],
+        origin=Origin(row["request_id"], row["traceparent"]),
     )
 
 

@@ -42,6 +42,7 @@ from mintage.rules.lifecycle import EventType
 from mintage.secrets import ManifestKey
 from mintage.storage import FileTaken, PackStore, StorageFailure, StoredFile
 from mintage.telemetry import logger
+from mintage.tracing import Origin, work_span
 
 _CLAIM: Final = query("work_item", "claim")
 _CLAIM_ONE: Final = query("work_item", "claim_one")
@@ -77,11 +78,19 @@ async def process_payload_pack(
     claim = await _claim(transactions, pack_ref)
     if isinstance(claim, PackOutcome):
         return claim
+    tools = PackTools(store, workshop, manifest_key)
+    pack = {"payload_pack_id": str(claim.pack_id), "format": claim.format_name}
+    with work_span("payload pack", claim.origin, **pack) as told:
+        outcome = await _write(transactions, claim, tools)
+        told["status"] = outcome.result
+        return outcome
+
+
+async def _write(transactions: Transactions, claim: PackClaim, tools: PackTools) -> PackOutcome:
     steps.reached("pack_claimed")
     began = perf_counter()
     path = file_path(claim)
     try:
-        tools = PackTools(store, workshop, manifest_key)
         written = await write_file(transactions, claim, tools)
         steps.reached("pack_written")
         outcome = await _close(transactions, claim, path, written)
@@ -107,7 +116,7 @@ async def process_payload_pack(
         steps.reached("pack_committed")
     else:
         steps.reached("pack_failure_committed")
-        await _remove_file(store, path)
+        await _remove_file(tools.store, path)
     return outcome
 
 
@@ -185,6 +194,7 @@ async def _start(call: Call, item: asyncpg.Record) -> PackClaim | PackOutcome:
             is_voided=False,
         ),
         facts=PackFacts(**{each.name: pack[each.name] for each in fields(PackFacts)}),
+        origin=Origin(pack["request_id"], pack["traceparent"]),
     )
 
 

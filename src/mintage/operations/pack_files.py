@@ -31,6 +31,7 @@ from mintage.packs.print_profiles import PROFILES
 from mintage.packs.workshop import Workshop
 from mintage.secrets import ManifestKey
 from mintage.storage import PackStore, StoredFile
+from mintage.tracing import Origin
 
 PackResult = Literal["idle", "completed", "retried", "failed", "lost"]
 PackError = Literal[
@@ -85,6 +86,7 @@ class PackClaim:
     unit_count: int
     batch: BatchFacts
     facts: PackFacts
+    origin: Origin
 
     @property
     def lease(self) -> Lease:

@@ -283,6 +283,8 @@ create table mint_job (
   updated_at         timestamptz not null,
   started_at         timestamptz,
   finished_at        timestamptz,
+  request_id         text,
+  traceparent        text,
   primary key (brand_id, id),
   foreign key (brand_id, product_id) references product (brand_id, id),
   foreign key (brand_id, product_batch_id) references product_batch (brand_id, id),
@@ -432,6 +434,8 @@ create table export_group (
   created_by_type text not null check (created_by_type in ('user', 'api_key', 'service', 'system')),
   created_at      timestamptz not null,
   completed_at    timestamptz,
+  request_id      text,
+  traceparent     text,
   primary key (brand_id, id),
   foreign key (brand_id, mint_batch_id) references mint_batch (brand_id, id)
 );

@@ -80,7 +80,8 @@ order by id
 select
   brand_id, id, operation, idempotency_key, arguments, encode(arguments_sha256, 'hex') as arguments_sha256,
   status, product_id, product_batch_id, requested_quantity, identity_mode, activation_mode, attempts,
-  last_error, created_by, created_by_type, created_at, updated_at, started_at, finished_at
+  last_error, created_by, created_by_type, created_at, updated_at, started_at, finished_at,
+  request_id, traceparent
 from mint_job
 where brand_id = $1
 order by id
@@ -141,7 +142,7 @@ order by id
 -- role: mintage_service
 select
   brand_id, id, mint_batch_id, format, profile, options, status, pack_count, created_by, created_by_type,
-  created_at, completed_at
+  created_at, completed_at, request_id, traceparent
 from export_group
 where brand_id = $1
 order by id

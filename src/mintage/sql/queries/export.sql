@@ -64,9 +64,10 @@ where brand_id = $1
 
 -- name: insert_group
 insert into export_group (
-  brand_id, id, mint_batch_id, format, profile, options, status, pack_count, created_by, created_by_type, created_at
+  brand_id, id, mint_batch_id, format, profile, options, status, pack_count, created_by, created_by_type, created_at,
+  request_id, traceparent
 )
-values ($1, $2, $3, $4, $5, $6, 'pending', $7, $8, $9, $10)
+values ($1, $2, $3, $4, $5, $6, 'pending', $7, $8, $9, $10, $11, $12)
 on conflict (brand_id, mint_batch_id, format, profile) where status in ('pending', 'generating') do nothing
 returning id
 
@@ -202,6 +203,8 @@ select
   brand.read_point,
   export_group.options,
   export_group.status as group_status,
+  export_group.request_id,
+  export_group.traceparent,
   pack.profile,
   pack.pack_count,
   pack.created_at

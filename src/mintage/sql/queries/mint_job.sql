@@ -17,9 +17,10 @@ where job.brand_id = $1
 -- name: insert
 insert into mint_job (
   brand_id, id, operation, idempotency_key, arguments, arguments_sha256, status, product_id, product_batch_id,
-  requested_quantity, identity_mode, activation_mode, created_by, created_by_type, created_at, updated_at
+  requested_quantity, identity_mode, activation_mode, created_by, created_by_type, created_at, updated_at,
+  request_id, traceparent
 )
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15, $16, $17)
 on conflict (brand_id, operation, idempotency_key) where idempotency_key is not null do nothing
 returning id
 
@@ -106,6 +107,8 @@ reserved as (
   returning
     before.started_at is null as is_first_start,
     before.status as status_before,
+    mint_job.request_id,
+    mint_job.traceparent,
     batch.id as mint_batch_id,
     batch.identity_mode,
     batch.requested_quantity,
