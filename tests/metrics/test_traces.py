@@ -17,6 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from mintage import tracing
+from mintage.app import open_runtime
 from mintage.operations import steps
 from mintage.perform import perform
 from mintage.rpcs import RPCS
@@ -91,7 +92,8 @@ async def test_a_submit_its_cycles_and_its_packs_are_in_the_trace_of_the_caller(
     assert by_name["mint cycle"].parent_span_id == submit.span_id
     asked = by_name["POST /rest/v1/rpc/request_payload_packs"]
     assert by_name["payload pack"].parent_span_id == asked.span_id
-    assert _told(by_name["mint cycle"])["mintage.request_id"] == "the-request"
+    for name in ("mint cycle", "payload pack"):
+        assert _told(by_name[name])["mintage.request_id"] == "the-request"
     assert _told(by_name["mint cycle"])["mintage.status"] == "COMPLETED"
     resources = {
         each.key: each.value.string_value
@@ -128,11 +130,25 @@ def test_without_an_endpoint_nothing_of_opentelemetry_is_imported() -> None:
     assert ran.stdout.strip() == "[]"
 
 
-def test_an_endpoint_without_the_extra_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_endpoint_without_the_extra_is_said_and_the_platform_works_on(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace.export", None)
     with pytest.raises(TracesMissing):
         start_tracing("http://127.0.0.1:9/v1/traces", "1")
-    assert not tracing.is_tracing()
+    settings = read_settings(
+        {
+            "MINTAGE_DATA": str(tmp_path),
+            "MINTAGE_DATABASE_URL": dsn,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
+        }
+    )
+    with structlog.testing.capture_logs() as lines:
+        async with open_runtime(settings, application="test", may_migrate=False):
+            assert not tracing.is_tracing()
+    told = [line["event"] for line in lines if line["log_level"] == "error"]
+    assert len(told) == 1
+    assert "install mintage[traces]" in told[0]
 
 
 @pytest.mark.parametrize(
