@@ -176,6 +176,8 @@ def strict(mintage: Served) -> Iterator[Served]:
         _process(
             mintage.relay.url,
             Path(folder),
+            # No worker: it would write packs into a folder of its own.
+            "web",
             MINTAGE_SECRETS_FILE=str(mintage.log.parent / "data" / "secrets.json"),
             MINTAGE_CALLS_A_MINUTE=str(STRICT_CALLS_A_MINUTE),
         ) as url,
@@ -184,8 +186,8 @@ def strict(mintage: Served) -> Iterator[Served]:
 
 
 @contextmanager
-def _process(database_url: str, folder: Path, **more: str) -> Iterator[str]:
-    """`mintage serve`, answering; its URL."""
+def _process(database_url: str, folder: Path, command: str = "serve", **more: str) -> Iterator[str]:
+    """`mintage serve`, or another command that serves, answering; its URL."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     environment = {name: value for name, value in os.environ.items() if "MINTAGE_" not in name} | {
@@ -198,7 +200,7 @@ def _process(database_url: str, folder: Path, **more: str) -> Iterator[str]:
     log = folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "mintage", "serve"],
+            [sys.executable, "-m", "mintage", command],
             env=environment,
             stdout=output,
             stderr=subprocess.STDOUT,
