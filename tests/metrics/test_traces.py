@@ -122,6 +122,7 @@ def test_the_variables_of_opentelemetry_say_where_spans_go(tmp_path: Path) -> No
     assert endpoint(**own, OTEL_SDK_DISABLED="true") is None
 
 
+@pytest.mark.long
 def test_without_an_endpoint_nothing_of_opentelemetry_is_imported() -> None:
     code = (
         "import sys, mintage.cli; print([n for n in sys.modules if n.startswith('opentelemetry')])"

@@ -114,6 +114,7 @@ async def _kill_and_restart(
     assert await broken_invariants(world) == {}
 
 
+@pytest.mark.long
 async def test_killed_at_random_moments_a_worker_loses_and_doubles_nothing(
     world: World, dsn: str
 ) -> None:
