@@ -36,6 +36,8 @@ BEYOND_SCHEMAS = re.compile(
             "is shaped like a generated serial",
             "cannot be printed",
             "has no host",
+            # A host that the operator names may have http: no schema knows his settings.
+            "must begin with https://",
             "has no port",
             "has user information",
             "host name of a-z",
