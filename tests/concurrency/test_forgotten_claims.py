@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from mintage.operations import mint_execution, steps
-from mintage.operations.mint_execution import CycleFailed
+from mintage.operations.mint_failures import CycleFailed
 from mintage.operations.pack_execution import process_payload_pack
 from mintage.operations.pack_files import PackOutcome
 from mintage.operations.steps import Step

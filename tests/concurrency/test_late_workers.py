@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from mintage.operations import mint_execution
-from mintage.operations.mint_execution import Claim
+from mintage.operations import mint_claims, mint_execution
+from mintage.operations.mint_claims import Claim
 from tests.support.minting import (
     batch_of,
     broken_cycles,
@@ -180,13 +180,13 @@ async def test_both_workers_in_the_middle_of_the_same_serials_close_once(
 async def _go_on(world: World, monkeypatch: pytest.MonkeyPatch, claim: Claim) -> Any:
     """The worker that has `claim` since long does its cycle now."""
 
-    claim_anew = mint_execution._claim
+    claim_anew = mint_claims.claim_job
 
     async def claim_of_old(*_: object) -> Claim:
-        monkeypatch.setattr(mint_execution, "_claim", claim_anew)
+        monkeypatch.setattr(mint_execution, "claim_job", claim_anew)
         return claim
 
-    monkeypatch.setattr(mint_execution, "_claim", claim_of_old)
+    monkeypatch.setattr(mint_execution, "claim_job", claim_of_old)
     return await cycle(world)
 
 

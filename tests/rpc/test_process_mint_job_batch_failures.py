@@ -18,7 +18,7 @@ import pytest
 from mintage.errors import UNAVAILABLE
 from mintage.operations import leases, mint_execution
 from mintage.operations.mint_chunks import ChunkPlan, build_chunk
-from mintage.operations.mint_execution import Claim
+from mintage.operations.mint_claims import Claim
 from mintage.rules.unit_ids import unit_id_bounds
 from tests.support.minting import (
     allocated,

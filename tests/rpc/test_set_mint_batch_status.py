@@ -10,7 +10,7 @@ import pytest
 
 from mintage.errors import SUBJECT_NOT_FOUND
 from mintage.operations import mint_execution
-from mintage.operations.mint_execution import CycleFailed
+from mintage.operations.mint_failures import CycleFailed
 from mintage.operations.pack_execution import process_payload_pack
 from mintage.operations.resolving import LotId, UnitId
 from mintage.rules.lifecycle import BATCH_MOVES, BATCH_STATUSES, BatchStatus

@@ -14,10 +14,10 @@ from uuid import UUID
 
 import pytest
 
-from mintage.operations import mint_execution
+from mintage.operations import mint_claims, mint_execution
 from mintage.operations.call import SYSTEM, Transactions
 from mintage.operations.checks import load_checks, run_check
-from mintage.operations.mint_execution import Claim
+from mintage.operations.mint_claims import Claim
 from tests.support.world import World
 
 UNFINISHED = ("QUEUED", "RESERVED", "PROCESSING")
@@ -133,7 +133,7 @@ def with_limits(world: World, **changes: Any) -> World:
 
 async def claimed(world: World, submitted: dict[str, Any] | None = None) -> Claim:
     """A worker that has claimed a job and then does nothing."""
-    claim = await mint_execution._claim(
+    claim = await mint_claims.claim_job(
         transactions(world), submitted["mint_job_id"] if submitted else None
     )
     assert isinstance(claim, Claim)

@@ -1,7 +1,8 @@
 """Leases whose holder lost its connection or is stopped: given back without an attempt, later if need be.
 
 A lease that cannot be given back because the database is away is owed: the process remembers it and gives it
-back before its next claim. Not here: claims and failed attempts (`mint_execution`, `pack_execution`).
+back before its next claim. Not here: claims (`mint_claims`, `pack_execution`), and failed attempts
+(`mint_execution`, `pack_execution`).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 `reached` does nothing, and there is no switch that makes it do something: a fault harness puts a function of
 its own in its place (tests/support/faults.py), in a process of its own. Not here: what happens at a step
-(`mint_execution`, `pack_execution`).
+(`mint_claims`, `mint_execution`, `pack_execution`).
 """
 
 from __future__ import annotations
