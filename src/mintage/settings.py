@@ -193,6 +193,14 @@ SETTINGS: Final = (
     ),
 )
 
+FROM_FILES: Final = (
+    "MINTAGE_DATABASE_URL",
+    "MINTAGE_DIRECT_DATABASE_URL",
+    "MINTAGE_REPLICA_URL",
+    "MINTAGE_METRICS_TOKEN",
+    "MINTAGE_FOREIGN_JWT_SECRET",
+)
+"""Settings that hold a secret: NAME_FILE names a file with the value instead, as containers are given."""
 _OWN_ISSUER: Final = "mintage"
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _HOST_NAME: Final = re.compile(
@@ -204,10 +212,11 @@ _NOT_OURS: Final = ("MINTAGE_TEST_", "MINTAGE_BENCH_")
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Settings from `environment`. Raises `SettingsError` with what would be right."""
-    known = {row.variable for row in SETTINGS}
+    known = {row.variable for row in SETTINGS} | {f"{name}_FILE" for name in FROM_FILES}
     for name in sorted(environment):
         if name.startswith("MINTAGE_") and name not in known and not name.startswith(_NOT_OURS):
             raise SettingsError(f"{name} is no setting of Mintage; docs/settings.md lists them all")
+    environment = {**environment, **_values_of_files(environment)}
     data_dir = Path(environment.get("MINTAGE_DATA") or "~/.mintage").expanduser().absolute()
     port = _integer(environment, "MINTAGE_PORT", 8080, 0, 65535)
     host = environment.get("MINTAGE_HOST") or "127.0.0.1"
@@ -254,6 +263,26 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         metrics_token=_token(environment, "MINTAGE_METRICS_TOKEN"),
         traces_endpoint=_traces_endpoint(environment),
     )
+
+
+def _values_of_files(environment: Mapping[str, str]) -> dict[str, str]:
+    """What the files named by NAME_FILE hold, by NAME; a line's end after it is not the value's."""
+    values = {}
+    for name in FROM_FILES:
+        path = environment.get(f"{name}_FILE")
+        if not path:
+            continue
+        if environment.get(name):
+            raise SettingsError(f"give one of {name} and {name}_FILE")
+        try:
+            value = Path(path).expanduser().read_text("utf-8").rstrip("\r\n")
+        except (OSError, UnicodeError) as problem:
+            reason = problem.strerror if isinstance(problem, OSError) else "it is not UTF-8 text"
+            raise SettingsError(f"{name}_FILE={path!r} cannot be read: {reason}") from None
+        if not value:
+            raise SettingsError(f"{name}_FILE={path!r} is empty: it must hold the value of {name}")
+        values[name] = value
+    return values
 
 
 def base_url_of(value: str) -> str:

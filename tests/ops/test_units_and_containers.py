@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 import yaml
 
 from mintage.cli import cli
-from mintage.settings import SETTINGS
+from mintage.listening import DRAIN_S
+from mintage.settings import SETTINGS, Limits
 from tests.embedded.support import needs
 
 OPS = Path(__file__).parents[2] / "ops"
@@ -66,6 +68,35 @@ def test_the_target_wants_units_that_there_are() -> None:
     }
 
 
+def test_a_resolver_has_the_time_it_takes_to_stop() -> None:
+    takes_s = DRAIN_S + Limits().scan_stop_wait_s
+    unit = (OPS / "systemd" / "mintage-resolver@.service").read_text("utf-8")
+    found = re.search(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
+    assert found is not None
+    assert int(found[1]) > takes_s, "systemd kills it while scans wait to be written"
+    grace = _compose()["services"]["resolver"]["stop_grace_period"]
+    assert int(grace.removesuffix("s")) > takes_s, (
+        "the engine kills it while scans wait to be written"
+    )
+
+
+def test_the_proxy_that_is_trusted_is_the_gateway_of_composes_network() -> None:
+    example = (OPS / "container" / "mintage.env.example").read_text("utf-8")
+    trusted = re.search(r"^MINTAGE_TRUSTED_PROXIES=(.+)$", example, re.MULTILINE)
+    (network,) = _compose()["networks"]["default"]["ipam"]["config"]
+    assert trusted is not None
+    assert trusted[1] == network["gateway"]
+    assert ip_address(network["gateway"]) in ip_network(network["subnet"])
+
+
+def test_what_an_image_is_built_from_is_not_left_out() -> None:
+    ignored = (OPS.parent / ".dockerignore").read_text("utf-8").splitlines()
+    for name in _copied():
+        top = name if name.startswith("ops/") else name.split("/")[0]
+        assert f"!{'ops/container' if top.startswith('ops/container/') else top}" in ignored
+    assert "*" in ignored
+
+
 def test_services_wait_for_what_there_is() -> None:
     compose = _compose()
     services = compose["services"]
@@ -78,15 +109,18 @@ def test_services_wait_for_what_there_is() -> None:
 
 
 def test_what_the_image_copies_is_there() -> None:
+    assert len(_copied()) == 9
+    assert all((OPS.parent / name).exists() for name in _copied())
+
+
+def _copied() -> list[str]:
     lines = (OPS / "container" / "Containerfile").read_text("utf-8").splitlines()
-    copied = [
+    return [
         name
         for line in lines
         if line.startswith("COPY ") and "--from" not in line
         for name in line.split()[1:-1]
     ]
-    assert len(copied) == 9
-    assert all((OPS.parent / name).exists() for name in copied)
 
 
 def _compose() -> dict[str, Any]:

@@ -22,6 +22,8 @@ from tests.schema.statements import Prepared, assert_can_be_run
 MAY_BREAK: dict[tuple[str, str], str] = {}
 """(release, statement) → why programs of that release cannot run it on today's schema. None may be here
 without a reason, and none that runs."""
+MIGRATIONS_UNKEPT_MAX = 6
+"""How many migrations a release and its fixes may add before its state is kept."""
 
 
 @pytest.mark.long
@@ -75,6 +77,14 @@ def test_every_state_that_is_kept_is_tried() -> None:
     kept = tuple(sorted(folder.name for folder in (FOLDER / "queries").iterdir()))
     assert kept == RELEASED
     assert int(RELEASED[-1]) <= len(load_migrations())
+
+
+def test_a_state_is_kept_before_much_is_added_to_it() -> None:
+    added = len(load_migrations()) - int(RELEASED[-1])
+    assert added <= MIGRATIONS_UNKEPT_MAX, (
+        "programs of the state before are no longer tried: keep the schema and queries of the last release "
+        "as tests/schema/released/README.md says"
+    )
 
 
 def test_each_statement_that_may_break_has_a_reason() -> None:
