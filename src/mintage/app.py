@@ -24,6 +24,7 @@ from mintage.api.auth import sign_in
 from mintage.api.door import Door
 from mintage.api.foreign import foreign_users
 from mintage.api.middleware import AnyOrigin, RequestIds
+from mintage.api.routes import FIRST_SEGMENTS
 from mintage.console.app import build_console
 from mintage.console.door import ConsoleDoor
 from mintage.db import embedded
@@ -42,7 +43,7 @@ from mintage.operations.webhook_secrets import Sealer
 from mintage.packs.workshop import Workshop
 from mintage.perform import Platform
 from mintage.resolver.app import Resolver, build_resolver
-from mintage.resolver.paths import RESOLVER_PREFIXES
+from mintage.resolver.paths import is_resolvers
 from mintage.resolver.paths import route_of as resolver_route_of
 from mintage.resolver.scan_buffer import ScanBuffer
 from mintage.secrets import Secrets, SecretsSource
@@ -350,7 +351,7 @@ class Front:
             if only is None:
                 raise RuntimeError("no door is open")
             return only
-        if path.startswith(RESOLVER_PREFIXES) or _host(scope) not in self._platform_hosts:
+        if is_resolvers(path, FIRST_SEGMENTS) or _host(scope) not in self._platform_hosts:
             return self._resolver
         return self._api
 

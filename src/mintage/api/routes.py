@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from starlette.routing import BaseRoute, Route
 
 from mintage.api import auth, docs_pages, functions, manifest_keys, openapi, rpc, unknown
@@ -9,6 +11,11 @@ from mintage.api.auth_answers import auth_error
 from mintage.api.door import Door, error_response
 from mintage.api.endpoint import Endpoint, ErrorShape, Handler
 from mintage.api.storage import storage_routes
+
+FIRST_SEGMENTS: Final = frozenset(
+    {"rest", "functions", "auth", "storage", ".well-known", "openapi.json", "docs"}
+)
+"""What the paths of the control plane begin with, where it shares a host with the resolver."""
 
 
 def api_routes(door: Door) -> list[BaseRoute]:

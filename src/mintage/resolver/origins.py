@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, NamedTuple
 
 _REMEMBERED: Final = 4096
+# An IPv6 address may be in brackets, and must be where a port follows it.
+_PORT: Final = re.compile(r"^(?:\[([^\]]*)\]|([0-9.]+))(?::[0-9]{1,5})?$")
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -90,8 +93,9 @@ def _host(value: str) -> str:
 
 @lru_cache(maxsize=_REMEMBERED)
 def _address(text: str) -> Address | None:
+    """The address of a text that may name a port or, of IPv6, a zone; None if there is none in it."""
     try:
-        address = ip_address(text.strip("[]").partition("%")[0])
+        address = ip_address(_PORT.sub(r"\1\2", text).partition("%")[0])
     except ValueError:
         return None
     if isinstance(address, IPv6Address):

@@ -7,7 +7,7 @@ all: a serial may hold `%2F`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from typing import Final, Literal
 from uuid import UUID
@@ -68,6 +68,17 @@ _PRINTED: Final = re.compile(
 def route_of(path: str) -> str:
     """What a request of `path` is counted under: the prefix of codes that it begins with, or `other`."""
     return _ROUTES.get(path[: path.find("/", 1) + 1], "other")
+
+
+def is_resolvers(path: str, others: Collection[str]) -> bool:
+    """True if `path` is the resolver's on a host that it shares with doors whose first segments are `others`.
+
+    Their own paths stay theirs; of all the rest the resolver has whatever it would not call `nothing_here`.
+    """
+    if path == DESCRIPTION_PATH or path.startswith(RESOLVER_PREFIXES):
+        return True
+    segments = path.split("/")[1:]
+    return segments[0] not in others and any(map(_is_meant_as_identifier, segments))
 
 
 def asked_for(path: str, query: str) -> Asked:
