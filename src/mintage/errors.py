@@ -56,7 +56,10 @@ REQUEST_TIMEOUT: Final = ErrorKind(
     "REQUEST_TIMEOUT",
 )
 PAYLOAD_TOO_LARGE: Final = ErrorKind(
-    "54000", 413, "Payload too large: at most {bytes_max} bytes are taken here", "PAYLOAD_TOO_LARGE"
+    "54000",
+    413,
+    "Payload too large: at most {bytes_max:,} bytes are taken here",
+    "PAYLOAD_TOO_LARGE",
 )
 UNSUPPORTED_MEDIA_TYPE: Final = ErrorKind(
     "PGRST102",

@@ -130,7 +130,7 @@ def test_every_bad_argument_is_named_at_once(js_owner: Chain, mintage: Served) -
     assert error["message"].startswith("Invalid input: ")
     named = {problem["argument"]: problem for problem in error["errors"]}
     assert set(named) == {"_requested_quantity", "_identity_mode", "_colour"}
-    assert named["_requested_quantity"]["hint"] == "must be an integer from 1 to 1000000"
+    assert named["_requested_quantity"]["hint"] == "must be an integer from 1 to 1,000,000"
     for name in named:
         assert name in error["message"]
         assert name in error["details"]

@@ -141,7 +141,7 @@ async def test_every_bad_argument_is_named_at_once(py_owner: Client, mintage: Se
     for name in ("_requested_quantity", "_identity_mode", "_colour"):
         assert name in str(error.message)
         assert name in str(error.details)
-    assert "must be an integer from 1 to 1000000" in str(error.hint)
+    assert "must be an integer from 1 to 1,000,000" in str(error.hint)
 
 
 async def test_an_id_that_is_unknown_is_named(py_owner: Client, mintage: Served) -> None:

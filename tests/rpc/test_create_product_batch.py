@@ -116,7 +116,7 @@ async def test_every_bad_argument_is_named_at_once(world: World) -> None:
         "_status",
         "_is_cumulative",
     }
-    assert "1 to 2000000000" in problems["_quantity"]
+    assert "1 to 2,000,000,000" in problems["_quantity"]
 
 
 @pytest.mark.parametrize(

@@ -78,9 +78,9 @@ ActivationMode = Annotated[
 BatchStatus = Literal[
     "draft", "queued", "processing", "failed", "minted", "exported", "printed", "applied", "voided"
 ]
-Quantity = Annotated[int, Field(ge=1, le=1_000_000, description="an integer from 1 to 1000000")]
+Quantity = Annotated[int, Field(ge=1, le=1_000_000, description="an integer from 1 to 1,000,000")]
 ProductBatchQuantity = Annotated[
-    int, Field(ge=1, le=2_000_000_000, description="an integer from 1 to 2000000000")
+    int, Field(ge=1, le=2_000_000_000, description="an integer from 1 to 2,000,000,000")
 ]
 Sku = Annotated[
     str,
@@ -92,7 +92,7 @@ Name = Annotated[
     StringConstraints(min_length=1, max_length=200),
     Field(description="text of 1 to 200 characters"),
 ]
-Description = Annotated[str, Field(max_length=5000, description="text of at most 5000 characters")]
+Description = Annotated[str, Field(max_length=5000, description="text of at most 5,000 characters")]
 Gtin = Annotated[
     str,
     AfterValidator(gtin),
@@ -113,7 +113,7 @@ HttpsUrl = Annotated[
         max_length=2000,
         pattern=r"^https://[^\s/@\x00-\x1f\x7f-\x9f]+(/[^\s\x00-\x1f\x7f-\x9f]*)?$",
     ),
-    Field(description="an https:// URL of at most 2000 characters"),
+    Field(description="an https:// URL of at most 2,000 characters"),
 ]
 Email = Annotated[
     str,
@@ -210,9 +210,9 @@ class SubmitMintRequest(BrandArguments):
 
 class ProcessMintJobBatch(Arguments):
     mint_job_id: MintJobId | None = None
-    batch_size: Annotated[int, Field(ge=1, le=20_000, description="an integer from 1 to 20000")] = (
-        20_000
-    )
+    batch_size: Annotated[
+        int, Field(ge=1, le=20_000, description="an integer from 1 to 20,000")
+    ] = 20_000
 
 
 class ListMintBatches(BrandArguments):

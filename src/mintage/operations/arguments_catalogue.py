@@ -286,7 +286,7 @@ class BrandSettingsPatch(Patch):
         default=None, description='"active_at_mint" or "first_scan"'
     )
     strata: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
-        default=None, description="an integer from 1 to 1000000, or null"
+        default=None, description="an integer from 1 to 1,000,000, or null"
     )
     gcp_length: Annotated[int, Field(ge=6, le=12)] | None = Field(
         default=None, description="an integer from 6 to 12, or null"

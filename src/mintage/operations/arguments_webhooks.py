@@ -16,7 +16,7 @@ WebhookDeliveryId = Annotated[Uuid, Field(description="the UUID of a webhook del
 
 class CreateWebhook(BrandArguments):
     url: Annotated[str, StringConstraints(min_length=9, max_length=2000)] = Field(
-        description="an https:// URL of at most 2000 characters that leads to a public host"
+        description="an https:// URL of at most 2,000 characters that leads to a public host"
     )
     event_types: Annotated[
         list[webhooks.WebhookEventType],

@@ -277,7 +277,7 @@ async def _take_again(call: Call, batch: asyncpg.Record) -> None:
     if taken is None:
         reason = BlockingReason(
             "BATCH_QUANTITY_EXHAUSTED",
-            f"{quantity} units are to be minted still; the production batch has fewer left.",
+            f"{quantity:,} units are to be minted still; the production batch has fewer left.",
         )
         raise Refused({"ok": False, "blocking_reasons": [reason.as_answer()]})
 

@@ -154,8 +154,8 @@ def _quantity_reasons(ask: Ask, product_batch: _ProductBatch) -> list[BlockingRe
         return [
             BlockingReason(
                 "QUANTITY_EXCEEDS_BATCH",
-                f"{ask.quantity} units are asked for; the production batch's quantity is "
-                f"{product_batch.quantity}.",
+                f"{ask.quantity:,} units are asked for; the production batch's quantity is "
+                f"{product_batch.quantity:,}.",
             )
         ]
     left = product_batch.quantity - product_batch.allocated_quantity
@@ -163,8 +163,8 @@ def _quantity_reasons(ask: Ask, product_batch: _ProductBatch) -> list[BlockingRe
         return [
             BlockingReason(
                 "BATCH_QUANTITY_EXHAUSTED",
-                f"{ask.quantity} units are asked for; of the production batch's "
-                f"{product_batch.quantity} only {max(left, 0)} are left.",
+                f"{ask.quantity:,} units are asked for; of the production batch's "
+                f"{product_batch.quantity:,} only {max(left, 0):,} are left.",
             )
         ]
     return []

@@ -27,7 +27,7 @@ def lot_faults(
         ]
     if not 1 <= len(lots) <= LOTS_MAX:
         hint = f"must be a list of 1 to {LOTS_MAX} lots, or be left out"
-        return [ArgumentProblem("_lots", f"has {len(lots)} lots", hint)]
+        return [ArgumentProblem("_lots", f"has {len(lots):,} lots", hint)]
     problems = []
     seen: set[str] = set()
     for index, (lot_code, _) in enumerate(lots):
@@ -40,8 +40,8 @@ def lot_faults(
             problems.append(ArgumentProblem(f"_lots[{index}].lot_code", problem, hint))
     total = sum(lot_quantity for _, lot_quantity in lots)
     if quantity is not None and total != quantity:
-        hint = f"the lots' qty must add up to _requested_quantity, {quantity}"
-        problems.append(ArgumentProblem("_lots", f"adds up to {total}", hint))
+        hint = f"the lots' qty must add up to _requested_quantity, {quantity:,}"
+        problems.append(ArgumentProblem("_lots", f"adds up to {total:,}", hint))
     return problems
 
 
@@ -56,8 +56,8 @@ def serial_faults(
             )
         ]
     if quantity is not None and len(serials) != quantity:
-        hint = f"must hold as many serials as _requested_quantity, {quantity}"
-        return [ArgumentProblem("_serials", f"holds {len(serials)} serials", hint)]
+        hint = f"must hold as many serials as _requested_quantity, {quantity:,}"
+        return [ArgumentProblem("_serials", f"holds {len(serials):,} serials", hint)]
     hint = "must be 1 to 20 characters of GS1 set 82 (AI 21), not of the shape of generated serials"
     bad = [
         ArgumentProblem(f"_serials[{index}]", problem, hint)

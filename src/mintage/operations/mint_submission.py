@@ -166,7 +166,7 @@ async def _taken_serials(call: Call, serials: Sequence[str]) -> BlockingReason |
     ]
     return BlockingReason(
         "SERIALS_NOT_UNIQUE",
-        f"{len(named)} of the serials were used in this brand before; a serial is used once for ever.",
+        f"{len(named):,} of the serials were used in this brand before; a serial is used once for ever.",
         {"count": len(named), "first": named[:NAMED_SERIALS_MAX]},
     )
 

@@ -144,8 +144,8 @@ def product_batch_answer(batch: ProductBatch) -> dict[str, object]:
 def _below_allocated(batch: ProductBatch) -> Refused:
     reason = BlockingReason(
         "QUANTITY_BELOW_ALLOCATED",
-        f"{batch.allocated_quantity} units are allocated already; a cumulative quantity must be at "
-        f"least that, not {batch.quantity}.",
+        f"{batch.allocated_quantity:,} units are allocated already; a cumulative quantity must be at "
+        f"least that, not {batch.quantity:,}.",
         {"allocated_quantity": batch.allocated_quantity, "quantity": batch.quantity},
     )
     return Refused({"ok": False, "blocking_reasons": [reason.as_answer()]})

@@ -72,7 +72,7 @@ class QrPngOptions(PackOptions):
         default=None, ge=0.1, le=10, description=f"{_MODULE_MM}, taken before module_px"
     )
     dpi: int = Field(
-        default=600, ge=72, le=4800, description="72 to 4800: pixels an inch, stated in the file"
+        default=600, ge=72, le=4800, description="72 to 4,800: pixels an inch, stated in the file"
     )
     quiet_zone_modules: int = Field(
         default=QUIET_ZONE_MODULES["qr"], ge=0, le=16, description=_QUIET_ZONE

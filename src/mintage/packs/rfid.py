@@ -78,7 +78,7 @@ def _serials_refused(facts: UnitFacts) -> list[PackRefusal]:
     remedy = "ask for sgtin-198."
     if facts.not_numeric_count:
         message = (
-            f"SGTIN-96 holds numbers without leading zeros; {facts.not_numeric_count} serials, such as "
+            f"SGTIN-96 holds numbers without leading zeros; {facts.not_numeric_count:,} serials, such as "
             f"{facts.first_not_numeric}, are none: {remedy}"
         )
         return [PackRefusal("SERIAL_NOT_NUMERIC", message)]
