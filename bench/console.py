@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any, cast
+from uuid import UUID
 
 import asyncpg
 import uvicorn
@@ -67,6 +68,26 @@ from (
 ) as unit
 """
 
+WEBHOOK = """
+with made as (
+  insert into webhook (brand_id, id, url, event_types, status, secret_sealed, created_at)
+  select $1, gen_random_uuid(), 'https://erp.example/hooks', '{mint_job.completed}', 'active', '\\x00', now()
+  where not exists (select from webhook where brand_id = $1)
+  returning brand_id, id
+),
+told as (
+  insert into webhook_delivery (
+    brand_id, id, webhook_id, event_id, event_type, data, status, attempts, delivered_at, created_at
+  )
+  select brand_id, gen_random_uuid(), made.id, gen_random_uuid(), 'mint_job.completed', '{}', 'delivered', 1,
+    now(), now() - n * interval '1 minute'
+  from made
+  cross join generate_series(1, 1000) as n
+)
+select id from made
+union all
+select id from webhook where brand_id = $1
+"""
 KEPT = """
 select
   pack.brand_id, member.user_id, batch.id as batch, batch.product_id as product,
@@ -182,6 +203,14 @@ async def furnish(filled: Filled) -> dict[str, str]:
     }
 
 
+async def a_webhook(filled: Filled) -> UUID:
+    """The brand's webhook; a new one has been told a thousand things."""
+    connection = await asyncpg.connect(filled.dsn)
+    webhook_id: UUID = await connection.fetchval(WEBHOOK, filled.brand_id)
+    await connection.close()
+    return webhook_id
+
+
 async def _ask(filled: Filled, name: str, /, **arguments: object) -> dict[str, object]:
     return await support.rpc(
         filled.platform, filled.caller, name, brand_id=filled.brand_id, **arguments
@@ -234,6 +263,7 @@ async def run(options: argparse.Namespace) -> None:
     secrets = parse_secrets(new_secrets_text())
     async with support.server(options.data) as dsn:
         filled, ids = await kept(dsn) or await made(dsn, options.units)
+        ids |= {"webhook": str(await a_webhook(filled))}
         # Calls are counted as ever, but the bench asks for more of them a minute than one person may.
         unhurried = replace(filled.platform.limits, calls_a_minute=CALLS_A_MINUTE)
         filled = replace(filled, platform=replace(filled.platform, limits=unhurried))

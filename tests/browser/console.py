@@ -15,6 +15,9 @@ from typing import Any
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
 START_LIMIT_S = 120
+NO_ID = "00000000-0000-0000-0000-000000000000"
+WEBHOOK_URL = "https://erp.example/hooks/mintage"
+"""A name that is never found (RFC 2606): nothing is sent anywhere."""
 PAGES = {
     "overview": "",
     "mint": "mint",
@@ -33,6 +36,7 @@ PAGES = {
     "activity": "activity",
     "scans": "activity/scans",
     "settings": "settings",
+    "webhooks": "settings/webhooks?webhook={webhook}",
     "search": "search?q=TABLE",
     "not-found": "batches/nonsense",
 }
@@ -111,10 +115,27 @@ async def signed_in(browser: Browser, demo: Demo, role: str, **options: Any) -> 
 
 
 async def ids_of(page: Page, demo: Demo) -> dict[str, str]:
-    """Ids for the addresses of PAGES: of the newest batch, unit and export, and of a product."""
+    """Ids for the addresses of PAGES: of the newest batch, unit and export, a product and a webhook."""
     ids = {"product": str(demo.facts["products"][0]["id"])}
     for name, folder in (("batch", "batches"), ("unit", "units"), ("group", "exports")):
         await page.goto(demo.home + folder)
         link = page.locator(f'tbody a[href*="/{folder}/"]').first
         ids[name] = str(await link.get_attribute("href")).rpartition("/")[2]
+    ids["webhook"] = await _webhook(page, demo)
     return ids
+
+
+async def _webhook(page: Page, demo: Demo) -> str:
+    """The id of the brand's webhook, made if there is none; of none for who may see none."""
+    link = page.locator('a[href*="?webhook="]').first
+    for _ in range(2):
+        await page.goto(f"{demo.home}settings/webhooks")
+        if await link.count():
+            return str(await link.get_attribute("href")).rpartition("=")[2]
+        if not await page.locator("#webhooks").count():
+            break
+        await page.get_by_label("Address", exact=True).fill(WEBHOOK_URL)
+        await page.get_by_label("mint_job.completed").check()
+        await page.get_by_role("button", name="Make a webhook").click()
+        await expect(page.get_by_text("it is not shown again")).to_be_visible()
+    return NO_ID

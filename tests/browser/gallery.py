@@ -25,7 +25,7 @@ from playwright.async_api import Browser, Page
 from mintage.app import DATABASE
 from mintage.db import embedded
 from tests.browser.browser import chromium
-from tests.browser.console import PAGES, Demo, ids_of, running_demo, signed_in
+from tests.browser.console import PAGES, WEBHOOK_URL, Demo, ids_of, running_demo, signed_in
 
 FOLDER = Path(__file__).parents[2] / "docs/gallery"
 COLOURS = 64
@@ -33,7 +33,7 @@ BYTES_MAX = 60_000
 HEIGHT_MAX = 1400
 WIDE, NARROW = 1280, 390
 SCHEMES = ("light", "dark")
-ON_A_PHONE = ("overview", "mint-of-a-product", "unit", "batch")
+ON_A_PHONE = ("overview", "mint-of-a-product", "unit", "batch", "exports")
 SENTENCES = {
     "sign-in": ("Sign in", "By e-mail address and password."),
     "overview": ("Overview", "Figures, days, what is being minted, what looks like copies."),
@@ -59,9 +59,28 @@ SENTENCES = {
     "activity": ("Activity", "Every event, with filters, and as CSV."),
     "scans": ("Scans", "Every scan of a printed code."),
     "settings": ("Settings", "Members, API keys, defaults, thresholds, hosts."),
+    "webhooks": ("Webhooks", "What is told to servers of yours, and how each delivery went."),
     "search": ("Search", "By the beginning of almost anything, or a pasted address."),
     "not-found": ("Not found", "What is not there says so."),
 }
+DELIVERIES = """
+update webhook_delivery
+set status = case when place = 2 then 'failed' else 'delivered' end,
+  attempts = case when place = 2 then 9 else 1 end,
+  next_try_at = null,
+  lease_until = null,
+  last_attempt_at = created_at + interval '1 second',
+  delivered_at = case when place <> 2 then created_at + interval '1 second' end,
+  failure = case when place = 2 then 'HTTP_STATUS' end,
+  answer_code = case when place = 2 then 503 else 204 end,
+  answer_excerpt = case when place = 2 then 'warehouse system is down' end
+from (
+  select brand_id as of_brand, id as of_id, row_number() over (order by created_at desc, id desc) as place
+  from webhook_delivery
+) as told
+where brand_id = told.of_brand
+  and id = told.of_id
+"""
 SCANS = """
 insert into scan_event (
   brand_id, id, scanned_at, unit_id, mint_batch_id, product_id, outcome, traffic_class, country, browser, os,
@@ -125,6 +144,11 @@ async def main() -> None:
 async def furnish(demo: Demo, data: Path) -> None:
     """Lots, a voided batch, a revoked unit, packs, and scans of days that have been."""
     client = Service(demo)
+    await client.call(
+        "create_webhook",
+        url=WEBHOOK_URL,
+        event_types=["mint_job.completed", "mint_batch.status_changed", "export_group.completed"],
+    )
     table, chair, lamp = (each["id"] for each in demo.facts["products"])
     for product_id, quantity, lots in (
         (chair, 4_000, None),
@@ -159,6 +183,7 @@ async def furnish(demo: Demo, data: Path) -> None:
     connection = await asyncpg.connect(await embedded.ensure_database(server, DATABASE))
     await connection.execute(SCANS, UUID(batch_id))
     await connection.execute(DAYS, UUID(demo.facts["brand_id"]))
+    await connection.execute(DELIVERIES)
     await connection.close()
 
 
