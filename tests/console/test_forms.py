@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.console.conftest import HOME, Browser, Console, ids_in
 
+CONFIRMED = {"confirmation": "yes"}
 MARKUP = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 
 
@@ -154,7 +157,8 @@ async def test_a_product_is_made_ready_linked_and_given_a_batch(
         {"product_batch_id": str(batches[0]["id"]), "status": "CLOSED"},
     )
     assert closed.status_code == 303
-    removed = await owner.post(f"{url}/links/remove", {"link_id": str(product["links"][0]["id"])})
+    link = {"link_id": str(product["links"][0]["id"])}
+    removed = await owner.post(f"{url}/links/remove", link | CONFIRMED)
     assert removed.status_code == 303
     page = (await owner.get(url)).text
     assert "closed" in page
@@ -171,21 +175,83 @@ async def test_a_key_and_a_first_password_are_shown_once(console: Console, owner
     keys = (await console.world.rpc("list_api_keys"))["api_keys"]
     assert [key["scopes"] for key in keys] == [["mint:read", "mint:write"]]
     key = {"api_key_id": str(keys[0]["id"])}
-    assert "ms_live_" in (await owner.post(f"{HOME}settings/keys/rotate", key)).text
-    assert (await owner.post(f"{HOME}settings/keys/revoke", key)).status_code == 303
+    rotated = await owner.post(f"{HOME}settings/keys/rotate", key | CONFIRMED)
+    assert "ms_live_" in rotated.text
+    assert (await owner.post(f"{HOME}settings/keys/revoke", key | CONFIRMED)).status_code == 303
     added = await owner.post(
         f"{HOME}settings/members", {"email": "new@example.com", "role": "viewer"}
     )
     assert "First password" in added.text
     members = (await console.world.rpc("list_brand_members"))["members"]
     added_id = next(each["user_id"] for each in members if each["email"] == "new@example.com")
-    removed = await owner.post(f"{HOME}settings/members/remove", {"user_id": str(added_id)})
+    removed = await owner.post(
+        f"{HOME}settings/members/remove", {"user_id": str(added_id)} | CONFIRMED
+    )
     assert removed.status_code == 303
+
+
+@pytest.mark.parametrize("confirmation", [{}, {"confirmation": "no"}])
+async def test_what_was_not_confirmed_is_not_taken_away(
+    console: Console, owner: Browser, confirmation: dict[str, str]
+) -> None:
+    await owner.post(f"{HOME}settings/keys", {"name": "ERP", "scopes": ["mint:read"]})
+    await owner.post(
+        f"{HOME}settings/webhooks",
+        {"url": "https://example.com/", "event_types": ["mint_job.completed"]},
+    )
+    before = await administered(console)
+    (key,), (webhook,) = before["api_keys"], before["webhooks"]
+    member = {"user_id": str(console.world.user_ids["viewer"])}
+    rotated = {"webhook_id": str(webhook["id"]), "url": webhook["url"]}
+    for path, entered, said in (
+        ("members/remove", member, "Nobody was removed"),
+        ("keys/rotate", {"api_key_id": str(key["id"])}, "The key still has its secret"),
+        ("keys/revoke", {"api_key_id": str(key["id"])}, "No key was revoked"),
+        ("webhooks", rotated | {"event_types": "job.failed"}, "still has its secret"),
+        ("webhooks/remove", {"webhook_id": str(webhook["id"])}, "No webhook was removed"),
+    ):
+        answer = await owner.post(f"{HOME}settings/{path}", entered | confirmation)
+        assert answer.status_code == 400, path
+        problem = answer.text[answer.text.index('role="alert"') :]
+        assert said in problem, path
+        assert "then press “Yes, " in problem, path
+        assert "ms_live_" not in answer.text, path
+        assert "whsec_" not in answer.text, path
+    assert await administered(console) == before
+
+
+async def test_a_link_that_was_not_confirmed_stays(console: Console, owner: Browser) -> None:
+    product_id = await console.world.product()
+    made = await console.world.rpc(
+        "set_product_link",
+        product_id=product_id,
+        link_type="gs1:pip",
+        href="https://example.com/a",
+        title="A",
+    )
+    url, link = f"{HOME}products/{product_id}/links/remove", {"link_id": str(made["link"]["id"])}
+    kept = await owner.post(url, link)
+    assert (kept.status_code, "press “Yes, remove”" in kept.text) == (400, True)
+    viewer = await console.signed_in("viewer")
+    for entered in (link, link | CONFIRMED):
+        assert (await viewer.post(url, entered)).status_code == 403
+    listed = await console.world.rpc("list_product_links", product_id=product_id)
+    assert len(listed["links"]) == 1
+
+
+async def administered(console: Console) -> dict[str, list[dict[str, Any]]]:
+    """Members, keys and webhooks of the brand."""
+    found = {}
+    for name in ("members", "api_keys", "webhooks"):
+        rpc = "list_brand_members" if name == "members" else f"list_{name}"
+        found[name] = (await console.world.rpc(rpc))[name]
+    return found
 
 
 async def test_the_last_owner_cannot_be_removed(console: Console, owner: Browser) -> None:
     answer = await owner.post(
-        f"{HOME}settings/members/remove", {"user_id": str(console.world.user_ids["owner"])}
+        f"{HOME}settings/members/remove",
+        {"user_id": str(console.world.user_ids["owner"])} | CONFIRMED,
     )
     assert answer.status_code == 409
     assert "last owner" in answer.text

@@ -219,6 +219,7 @@ async def test_search_finds_and_understands_a_scanned_address(console: Console) 
     for given in (
         unit["serial_number"],
         unit["resolver_url"],
+        unit["resolver_url"].removeprefix("https://"),
         str(unit["id"]),
         f"https://x.example/mu/{unit['id']}",
     ):

@@ -108,7 +108,7 @@ async def test_an_editor_may_import_but_not_open_the_gates(console: Console) -> 
         (b'sku,name\n"A,B\n', "is no CSV"),
         (b"\xff\xfe\x00", "neither a spreadsheet nor text"),
         (b"PK\x03\x04nonsense", "cannot be read as a spreadsheet"),
-        (b"sku,name\n" + b"A,B\n" * 2001, "more than 2000 rows"),
+        (b"sku,name\n" + b"A,B\n" * 2001, "more than 2,000 rows"),
     ],
 )
 async def test_a_file_that_is_no_such_table_is_told_what_would_be_right(

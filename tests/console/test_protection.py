@@ -13,7 +13,7 @@ import pytest
 from starlette.responses import Response
 from starlette.routing import Route
 
-from mintage.console.app import build_console, console_routes
+from mintage.console.app import RoutesByFolder, build_console, console_routes
 from mintage.console.cookies import COOKIE, THEME_COOKIE, Cookies
 from mintage.console.endpoint import Page
 from mintage.console.render import STATIC_URL
@@ -29,7 +29,7 @@ COOKIE_PARTS = {"httponly", "samesite=strict", "path=/console"}
 
 def pages(console: Console) -> list[tuple[str, Page]]:
     """Address pattern and page of every route for people who have signed in."""
-    routes = [route for route in console_routes(console.door) if isinstance(route, Route)]
+    routes = console_routes(console.door)
     return [(route.path, route.endpoint) for route in routes if isinstance(route.endpoint, Page)]
 
 
@@ -138,9 +138,13 @@ async def test_no_page_sets_a_cookie_but_signing_and_the_theme(
 
 
 def test_the_table_is_the_whole_console(console: Console) -> None:
-    built = [route.path for route in build_console(console.door).routes if isinstance(route, Route)]
-    assert built == [
-        route.path for route in console_routes(console.door) if isinstance(route, Route)
-    ]
-    plain = set(built) - {path for path, _ in pages(console)}
-    assert plain == {"/console/sign-in", f"{STATIC_URL}/{{path:path}}"}
+    plain: list[Route] = []
+    for route in build_console(console.door).routes:
+        assert isinstance(route, Route | RoutesByFolder)
+        plain += [route] if isinstance(route, Route) else route.routes
+    built = {route.path for route in plain}
+    assert built == {route.path for route in console_routes(console.door)}
+    assert built - {path for path, _ in pages(console)} == {
+        "/console/sign-in",
+        f"{STATIC_URL}/{{path:path}}",
+    }

@@ -15,7 +15,7 @@ SOURCES = "\n".join(
 )
 # t("a.b"), text("a.b"), empty("a.b" and what their last part is put together with.
 CALLS = re.compile(
-    r"""(?:\bt|\btext|\bempty|\bhas_text)\(\s*f?["']([a-z0-9_.{}]+)["'](?:\s*~\s*([^,)]*))?"""
+    r"""(?:\bt|\btext|\bword|\bempty|\bhas_text)\(\s*f?["']([a-z0-9_.{}]+)["'](?:\s*~\s*([^,)]*))?"""
 )
 
 
@@ -35,6 +35,8 @@ def test_every_text_that_a_page_names_is_there() -> None:
 def test_no_text_is_left_over() -> None:
     named = {key for key, rest in CALLS.findall(SOURCES) if not rest and "{" not in key}
     put_together = {key for key, rest in CALLS.findall(SOURCES) if rest or key.endswith(".")}
+    put_together |= {key.partition("{")[0] for key, _ in CALLS.findall(SOURCES) if "{" in key[1:]}
+    put_together.discard("")
     others = set(re.findall(r'"([a-z_]+\.[a-z_.]+)"', SOURCES))
     for key in texts():
         beginning = key.rpartition(".")[0]
@@ -43,7 +45,7 @@ def test_no_text_is_left_over() -> None:
             or key.removesuffix("_one") in named
             or beginning in named | others
             or any(key.startswith(start) for start in put_together)
-            or beginning.startswith(("error", "batch.nothing_next", "field"))
+            or beginning.startswith(("error", "batch.nothing_next", "field", "subject", "change"))
         )
         assert is_named, key
 

@@ -45,11 +45,18 @@ async def test_a_webhook_is_made_told_told_again_and_removed(console: Console) -
     assert before.rindex("<details") > before.rindex("</td>")
     rotated = await owner.post(
         PAGE,
-        {"url": URL, "event_types": ["mint_job.failed"], "webhook_id": str(told["webhook_id"])},
+        {
+            "url": URL,
+            "event_types": ["mint_job.failed"],
+            "webhook_id": str(told["webhook_id"]),
+            "confirmation": "yes",
+        },
     )
     assert secret.group() not in rotated.text
     assert "whsec_" in rotated.text
-    removed = await owner.post(f"{PAGE}/remove", {"webhook_id": str(told["webhook_id"])})
+    removed = await owner.post(
+        f"{PAGE}/remove", {"webhook_id": str(told["webhook_id"]), "confirmation": "yes"}
+    )
     assert removed.status_code == 303
     assert "No webhooks yet" in (await owner.get(PAGE)).text
 

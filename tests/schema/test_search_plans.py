@@ -64,10 +64,13 @@ LISTS = {
     "list_of_batch": "batch",
     "list_of_product": "product",
     "list_of_severity": "severity",
-    "signals": "severity",
 }
 PAGED = [name for name in LISTS if name.startswith("list_")]
-LOOKED_AT = {f"search.{name}" for name in SEARCHES} | {f"scan_event.{name}" for name in LISTS}
+LOOKED_AT = {
+    "overview.read",
+    *(f"search.{name}" for name in SEARCHES),
+    *(f"scan_event.{name}" for name in LISTS),
+}
 
 
 @dataclass(frozen=True)
@@ -90,8 +93,6 @@ class Scanned:
                 return (*page, self.product_id)
             case "list_of_severity":
                 return (*page, "review", None, None)
-            case "signals":
-                return (self.filled.brand_id, BEGINNING, PAGE)
         return page
 
 
@@ -209,6 +210,26 @@ async def test_a_look_reads_no_more_rows_than_its_streams_say(
     # A batch's first lot code is read for each batch; a sort by group reads one group further.
     extra = {"batches": 2 * ROWS_A_LOOK * streams, "exports": 2}.get(name, 0)
     assert 0 < plan.rows_read(table) <= streams * ROWS_A_LOOK + extra
+
+
+@pytest.mark.parametrize("is_generic", [False, True])
+async def test_the_overview_is_a_few_rows_of_each_index(
+    connection: Connection, scanned: Scanned, is_generic: bool
+) -> None:
+    filled = scanned.filled
+    first = (filled.now - timedelta(days=29)).date()
+    values = (filled.brand_id, first, ["signed_in"], filled.now - timedelta(days=7))
+    if not is_generic:
+        plan = await plan_of(connection, filled, "overview.read", *values, analyze=True)
+        assert plan.rows_read("mint_event") == 8
+        tables = _tables(plan, "scan_event")
+        assert sum(plan.rows_read(table) for table in tables) <= 2 * 24 * len(tables)
+    elif connection.get_server_version().major < GENERIC_PLAN_SINCE:
+        pytest.skip(f"needs PostgreSQL {GENERIC_PLAN_SINCE} or later")
+    else:
+        plan = await generic_plan_of(connection, filled, "overview.read")
+    _reads_no_table_through(plan, *await _filled_partitions(connection))
+    assert plan.indexes >= {"mint_event_newest", "mint_batch_status"}
 
 
 @pytest.mark.parametrize("name", LISTS)

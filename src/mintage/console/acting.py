@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mintage.console.texts import field_name
+from mintage.console.forms import Form
+from mintage.console.texts import field_name, text
 from mintage.console.visit import Visit
 from mintage.errors import CONFLICT, INVALID_INPUT, SUBJECT_NOT_FOUND, MintageError
 
+CONFIRMED: Final = "yes"
 _TOLD: Final = frozenset({INVALID_INPUT, SUBJECT_NOT_FOUND, CONFLICT})
 
 
@@ -32,10 +34,21 @@ async def tried(visit: Visit, rpc_name: str, /, **arguments: object) -> Outcome:
     except MintageError as error:
         if error.kind not in _TOLD:
             raise
-        return Outcome(None, _sentence(error), error.kind.status)
+        return Outcome(None, sentence_of(error), error.kind.status)
     if answer["ok"]:
         return Outcome(answer)
     return Outcome(None, refusal_sentence(answer), 409)
+
+
+def unconfirmed(form: Form, problem: str) -> Outcome | None:
+    """What to answer to a form that takes something away and was not confirmed; None for one that was.
+
+    `problem` is the key of the sentence that says what would be right. The page's second button confirms,
+    and who sends a form without pages has to mean it too.
+    """
+    if form.get("confirmation") == CONFIRMED:
+        return None
+    return Outcome(None, text(problem), 400)
 
 
 def refusal_sentence(answer: Mapping[str, Any]) -> str:
@@ -43,7 +56,8 @@ def refusal_sentence(answer: Mapping[str, Any]) -> str:
     return " ".join(str(each["message"]) for each in answer["blocking_reasons"])
 
 
-def _sentence(error: MintageError) -> str:
+def sentence_of(error: MintageError) -> str:
+    """What is wrong with what was entered, and what would be right."""
     if not error.problems:
         return error.message + (f" ({error.hint})" if error.hint else "")
     return "; ".join(

@@ -5,13 +5,15 @@ Not here: how a page is protected and its errors look (`endpoint`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import resources
 from typing import Final
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Receive, Scope, Send
 
 from mintage.console import (
     activity,
@@ -37,22 +39,52 @@ _MEDIA_TYPES: Final = {
     "svg": "image/svg+xml",
     "txt": "text/plain; charset=utf-8",
 }
+_OF_BRAND: Final = "/console/b/"
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
 
 
 def build_console(door: ConsoleDoor) -> Starlette:
     """The console, of whole paths below /console."""
-    application = Starlette(routes=console_routes(door))
+    routes = console_routes(door)
+    inside = [route for route in routes if route.path.startswith(_OF_BRAND)]
+    others = [route for route in routes if route not in inside]
+    application = Starlette(routes=[*others, RoutesByFolder(inside)])
     application.router.redirect_slashes = False
     application.router.default = Page(door)
     return application
 
 
-def console_routes(door: ConsoleDoor) -> list[BaseRoute]:
+class RoutesByFolder(BaseRoute):
+    """The pages of a brand. A path is compared with those of its folder only, not with all there are."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self.routes = routes
+        self._by_folder: dict[str, list[Route]] = {}
+        for route in routes:
+            self._by_folder.setdefault(_folder(route.path), []).append(route)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Of the first that matches; `route` becomes that one, which metrics are counted by."""
+        for route in self._by_folder.get(_folder(scope.get("path", "")), ()):
+            match, child_scope = route.matches(scope)
+            if match is not Match.NONE:
+                return match, {**child_scope, "route": route}
+        return Match.NONE, {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await scope["route"].handle(scope, receive, send)
+
+
+def _folder(path: str) -> str:
+    """What follows the brand in `/console/b/<slug>/<folder>/…`."""
+    return path.removeprefix(_OF_BRAND).split("/", 2)[1] if path.count("/") > 3 else ""
+
+
+def console_routes(door: ConsoleDoor) -> list[Route]:
     """Every page of the console."""
 
     def inside(path: str, read: Reader | None = None, write: Writer | None = None) -> Route:
-        return Route(f"/console/b/{{slug}}/{path}", Page(door, read, write))
+        return Route(f"{_OF_BRAND}{{slug}}/{path}", Page(door, read, write))
 
     return [
         Route("/console", Page(door, sign_in.home)),

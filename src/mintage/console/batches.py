@@ -13,7 +13,7 @@ from starlette.responses import Response
 from mintage.console.acting import Outcome, tried
 from mintage.console.choices import CHOOSE_PRODUCT
 from mintage.console.forms import Form
-from mintage.console.lists import listed
+from mintage.console.lists import Listed, listed
 from mintage.console.render import fragment, go_to, page
 from mintage.console.texts import text
 from mintage.console.visit import Visit
@@ -65,8 +65,17 @@ async def batches(visit: Visit) -> Response:
         section="batches",
         listed=found,
         statuses=BATCH_STATUSES,
-        products=products["products"],
+        products=_offered(products["products"], found),
     )
+
+
+def _offered(products: list[dict[str, Any]], found: Listed) -> list[dict[str, Any]]:
+    """The products to filter by, the one that is filtered by among them however old it is."""
+    chosen = found.filters["product_id"]
+    if not chosen or found.problems or any(str(each["id"]) == chosen for each in products):
+        return products
+    sku = next((batch["product_sku"] for batch in found.rows), None)
+    return [*products, {"id": chosen, "sku": sku or chosen}]
 
 
 async def batch(visit: Visit) -> Response:
@@ -89,7 +98,7 @@ async def set_status(visit: Visit, form: Form) -> Response:
     visit.require("mint:write")
     found = await _batch(visit)
     wanted = form.get("status")
-    if wanted == "voided" and form.get("confirmation") != _confirmation(found):
+    if wanted == "voided" and not _is_confirmed(form.get("confirmation"), found):
         problem = text("batch.void_not_confirmed", confirmation=_confirmation(found))
         return await _batch_page(visit, problem=problem, status=400)
     outcome = await tried(
@@ -164,7 +173,12 @@ def steps(now: BatchStatus) -> list[Step]:
 
 def _confirmation(found: Mapping[str, Any]) -> str:
     """What must be typed to void: the number of units that are lost with it."""
-    return str(found["minted_quantity"] or found["requested_quantity"])
+    return f"{found['minted_quantity'] or found['requested_quantity']:,}"
+
+
+def _is_confirmed(typed: str, found: Mapping[str, Any]) -> bool:
+    """True for the number, with separators or without."""
+    return typed.replace(",", "") == _confirmation(found).replace(",", "")
 
 
 async def _batch(visit: Visit) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from mintage.console.acting import Outcome, tried
+from mintage.console.acting import Outcome, sentence_of, tried, unconfirmed
 from mintage.console.forms import Form
 from mintage.console.render import go_to, page
 from mintage.console.visit import Visit
@@ -41,7 +41,7 @@ async def update_settings(visit: Visit, form: Form) -> Response:
             if name.startswith("threshold_")
         }
     except MintageError as error:
-        return await _settings_page(visit, Outcome(None, error.problems[0].problem, 400))
+        return await _settings_page(visit, Outcome(None, sentence_of(error), 400))
     patch |= {name: form.get(name) for name in _CHOICES if name in form.fields}
     patch |= {name: form.optional(name) for name in _TEXTS if name in form.fields}
     if thresholds:
@@ -63,9 +63,10 @@ async def set_member(visit: Visit, form: Form) -> Response:
 
 async def remove_member(visit: Visit, form: Form) -> Response:
     """`POST …/settings/members/remove`."""
-    return await _done(
-        visit, await tried(visit, "remove_brand_member", user_id=form.get("user_id"))
-    )
+    outcome = unconfirmed(form, "settings.remove_not_confirmed")
+    if outcome is None:
+        outcome = await tried(visit, "remove_brand_member", user_id=form.get("user_id"))
+    return await _done(visit, outcome)
 
 
 async def create_key(visit: Visit, form: Form) -> Response:
@@ -83,14 +84,17 @@ async def create_key(visit: Visit, form: Form) -> Response:
 
 async def rotate_key(visit: Visit, form: Form) -> Response:
     """`POST …/settings/keys/rotate`: a new secret; the old one holds no more."""
-    return await _with_secret(
-        visit, await tried(visit, "rotate_api_key", api_key_id=form.get("api_key_id"))
-    )
+    outcome = unconfirmed(form, "settings.rotate_not_confirmed")
+    if outcome is None:
+        outcome = await tried(visit, "rotate_api_key", api_key_id=form.get("api_key_id"))
+    return await _with_secret(visit, outcome)
 
 
 async def revoke_key(visit: Visit, form: Form) -> Response:
     """`POST …/settings/keys/revoke`."""
-    outcome = await tried(visit, "revoke_api_key", api_key_id=form.get("api_key_id"))
+    outcome = unconfirmed(form, "settings.revoke_key_not_confirmed")
+    if outcome is None:
+        outcome = await tried(visit, "revoke_api_key", api_key_id=form.get("api_key_id"))
     return await _done(visit, outcome)
 
 

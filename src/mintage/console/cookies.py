@@ -57,15 +57,12 @@ class Cookies:
         if len(token) > _TOKEN_CHARACTERS_MAX:
             raise TokenRefused
         try:
-            claims = verified(
-                token,
-                _keys(self.secrets, b"session"),
-                audience=AUDIENCE,
-                require=["aud", "exp", "iat", "sub"],
-            )
-            return Session(UUID(claims["sub"]), UUID(claims["sid"]))
+            session, expires_at = _verified(token, _keys(self.secrets, b"session"))
         except (jwt.PyJWTError, LookupError, TypeError, ValueError, AttributeError):
             raise TokenRefused from None
+        if expires_at <= now_s():
+            raise TokenRefused
+        return session
 
     def set_session(self, response: Response, session: Session) -> None:
         """Sign the browser in."""
@@ -107,6 +104,13 @@ class Cookies:
             hmac.compare_digest(_form_token(key, session).encode(), given.encode())
             for key in _keys(self.secrets, b"forms")
         )
+
+
+@lru_cache(maxsize=4096)
+def _verified(token: str, keys: tuple[bytes, ...]) -> tuple[Session, int]:
+    """The session that a token names, and when it expires. What these keys have signed stays signed."""
+    claims = verified(token, keys, audience=AUDIENCE, require=["aud", "exp", "iat", "sub"])
+    return Session(UUID(claims["sub"]), UUID(claims["sid"])), int(claims["exp"])
 
 
 def _form_token(key: bytes, session: Session) -> str:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 FIELDS_MAX: Final = 500
 BODY_TIMEOUT_S: Final = 60.0
+_DIGITS_MAX: Final = 18
 _MEDIA_TYPES: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
@@ -55,7 +56,7 @@ class Form:
         if not given:
             return None
         digits = given.replace(",", "").replace(" ", "").replace("\u202f", "").replace("'", "")
-        if not (digits.isascii() and digits.isdigit()) or len(digits) > 12:
+        if not (digits.isascii() and digits.isdigit()):
             raise invalid_input(
                 [
                     ArgumentProblem(
@@ -63,7 +64,7 @@ class Form:
                     )
                 ]
             )
-        return int(digits)
+        return int(digits[:_DIGITS_MAX])  # More is too large wherever it goes.
 
     def lines(self, name: str) -> list[str]:
         """A field's lines without those that are empty; blanks around a line are cut off."""

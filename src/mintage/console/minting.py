@@ -138,7 +138,7 @@ def _arguments(form: Form) -> tuple[dict[str, Any], dict[str, str]]:
     try:
         raw["_requested_quantity"] = form.whole_number("requested_quantity")
     except MintageError as error:
-        problems["requested_quantity"] = error.problems[0].problem
+        problems |= problems_by_field(error)
     try:
         if identity == "brought":
             raw["_serials"] = _serials(form)

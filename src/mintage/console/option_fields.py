@@ -44,7 +44,8 @@ class OptionField:
 
     @property
     def label(self) -> str:
-        return " ".join(self.path).replace("_", " ")
+        words = " ".join(self.path).replace("_", " ")
+        return f"{words[:1].upper()}{words[1:]}".replace(" mm", " (mm)")
 
 
 @cache

@@ -92,7 +92,7 @@ def _rows(table: list[list[str]]) -> list[dict[str, str]]:
         if any(row.values()):
             rows.append(row)
         if len(rows) > ROWS_MAX:
-            raise _refusal(f"has more than {ROWS_MAX} rows", "import it in parts")
+            raise _refusal(f"has more than {ROWS_MAX:,} rows", "import it in parts")
         if any(len(cell) > _CELL_CHARACTERS_MAX for cell in row.values()):
             raise _refusal("has a cell that is too long", "check that its quotes are paired")
     if not rows:

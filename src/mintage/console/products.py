@@ -9,7 +9,7 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from mintage.console.acting import Outcome, tried
+from mintage.console.acting import Outcome, sentence_of, tried, unconfirmed
 from mintage.console.forms import Form
 from mintage.console.lists import listed
 from mintage.console.product_files import (
@@ -184,9 +184,11 @@ async def set_link(visit: Visit, form: Form) -> Response:
 
 async def remove_link(visit: Visit, form: Form) -> Response:
     """`POST …/products/<id>/links/remove`."""
-    return await _done(
-        visit, await tried(visit, "remove_product_link", link_id=form.get("link_id"))
-    )
+    visit.require("products:write")
+    outcome = unconfirmed(form, "product.remove_link_not_confirmed")
+    if outcome is None:
+        outcome = await tried(visit, "remove_product_link", link_id=form.get("link_id"))
+    return await _done(visit, outcome)
 
 
 async def create_product_batch(visit: Visit, form: Form) -> Response:
@@ -194,7 +196,7 @@ async def create_product_batch(visit: Visit, form: Form) -> Response:
     try:
         quantity = form.whole_number("quantity")
     except MintageError as error:
-        return await _done(visit, Outcome(None, error.problems[0].problem, 400))
+        return await _done(visit, Outcome(None, sentence_of(error), 400))
     outcome = await tried(
         visit,
         "create_product_batch",

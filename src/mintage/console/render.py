@@ -6,20 +6,23 @@ No inline script or style, nothing from elsewhere. Not here: what a page is abou
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2.ext import Extension
+from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from mintage.console import pieces
+from mintage.console import pieces, rows
 from mintage.console.cookies import THEME_COOKIE
 from mintage.console.texts import field_name, has_text, text
-from mintage.rules.roles import Action
+from mintage.rules.roles import Action, BrandRole, role_may
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -29,6 +32,10 @@ if TYPE_CHECKING:
 
 THEMES: Final = ("auto", "light", "dark")
 STATIC_URL: Final = "/console/static"
+CURRENT: Final = ' aria-current="page"'
+_CONSTANT: Final = re.compile(
+    r'\{\{ (?:t\("(?P<key>[a-z0-9_.]+)"\)|static\("(?P<path>[a-z0-9_./]+)"\)) \}\}'
+)
 HEADERS: Final = {
     "content-security-policy": (
         "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
@@ -68,15 +75,13 @@ def page(
 ) -> Response:
     """A whole page of somebody signed in. `section` is the entry of the navigation that it is in."""
     brand = visit.brand
-    entries = [entry for entry in NAVIGATION if brand is not None and brand.may(entry.action)]
     html = (
         _environment()
         .get_template(template)
         .render(
             visit=visit,
             brand=brand,
-            section=section,
-            entries=entries,
+            navigation=_navigation(brand.url(), brand.role, section) if brand is not None else "",
             form_token=visit.form_token,
             theme=theme_of(visit.request),
             address=visit.request.url.path,
@@ -84,6 +89,18 @@ def page(
         )
     )
     return HTMLResponse(html, status, HEADERS)
+
+
+@lru_cache(maxsize=1024)
+def _navigation(home: str, role: BrandRole, section: str) -> Markup:
+    """The entries that a role has in the brand whose first page is `home`; `section` is where one is."""
+    lines = [
+        f'<li><a href="{escape(home + entry.path)}"'
+        f"{CURRENT if entry.key == section else ''}>{pieces.word(f'nav.{entry.key}')}</a></li>\n"
+        for entry in NAVIGATION
+        if role_may(role, entry.action)
+    ]
+    return pieces.html("".join(lines))
 
 
 def fragment(visit: Visit, template: str, /, **context: object) -> Response:
@@ -103,7 +120,7 @@ def plain_page(
     html = (
         _environment()
         .get_template(template)
-        .render(visit=None, brand=None, section="", entries=[], theme=theme_of(request), **context)
+        .render(visit=None, brand=None, navigation="", theme=theme_of(request), **context)
     )
     return HTMLResponse(html, status, HEADERS)
 
@@ -141,6 +158,16 @@ def theme_of(request: Request) -> str:
     return theme if theme in THEMES else "auto"
 
 
+class _Constants(Extension):
+    """Texts without values and addresses of our files are put into a template when it is loaded."""
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+        return _CONSTANT.sub(self._value, source)
+
+    def _value(self, found: re.Match[str]) -> str:
+        return pieces.word(found["key"]) if found["key"] else static_url(found["path"])
+
+
 class _Environment(Environment):
     """Rows are dicts: `row.name` looks at its keys first, and not in vain for an attribute of the dict."""
 
@@ -159,9 +186,10 @@ def _environment() -> Environment:
         auto_reload=False,  # Files of a package do not change; asking the disk costs each page.
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=[_Constants],
     )
     environment.globals |= {"t": text, "has_text": has_text, "static": static_url, "url_of": url_of}
-    environment.filters |= pieces.FILTERS
+    environment.filters |= {**pieces.FILTERS, **rows.FILTERS}
     return environment
 
 

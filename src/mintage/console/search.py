@@ -50,9 +50,13 @@ async def search(visit: Visit) -> Response:
 
 
 def searched_for(given: str) -> str:
-    """What to look for: of a Digital Link URL its serial, lot or GTIN, of a short URL its id."""
+    """What to look for: of a Digital Link URL its serial, lot or GTIN, of a short URL its id.
+
+    Scanners show a Digital Link URL without its scheme too.
+    """
     if not given.lower().startswith(("http://", "https://")):
-        return given
+        is_host = "." in given.partition("/")[0] and "/" in given
+        return _value_of(f"https://{given}") or given if is_host else given
     try:
         path = urlsplit(given).path
     except ValueError:  # Half a bracket of an IPv6 address: no URL.
@@ -63,15 +67,16 @@ def searched_for(given: str) -> str:
             return str(UUID(rest.strip("/")))
         except ValueError:
             return given
+    return _value_of(given) or unquote(path.rstrip("/").rpartition("/")[2]) or given
+
+
+def _value_of(url: str) -> str | None:
+    """The serial, lot or GTIN of a Digital Link URL; None for another URL."""
     try:
-        link = digital_link.parse(given)
-    except RuleViolation:
-        return unquote(path.rstrip("/").rpartition("/")[2]) or given
-    values = {element.ai: element.value for element in link.path}
-    for ai in ("21", "10", "01"):
-        if ai in values:
-            return values[ai]
-    return given
+        values = {element.ai: element.value for element in digital_link.parse(url).path}
+    except (RuleViolation, ValueError):
+        return None
+    return next((values[ai] for ai in ("21", "10", "01") if ai in values), None)
 
 
 def _url(visit: Visit, result: dict[str, Any]) -> str:

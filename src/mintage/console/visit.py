@@ -23,8 +23,8 @@ from mintage.errors import (
     SUBJECT_NOT_FOUND,
     MintageError,
 )
-from mintage.operations import visitors
 from mintage.operations.call import Caller
+from mintage.operations.visitors import Visitor, find_visitor
 from mintage.perform import perform
 from mintage.rpcs import RPCS, Rpc
 from mintage.rules.roles import Action, BrandRole, role_may
@@ -33,13 +33,6 @@ from mintage.tokens import Session, TokenRefused
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-_FIND_VISITOR: Final = Rpc(
-    visitors.find_visitor,
-    visitors.FindVisitor,
-    "mint:read",
-    is_read_only=True,
-    audience="caller",
-)
 _BRANDS_A_PAGE: Final = 200
 _BRAND_PAGES_MAX: Final = 50
 
@@ -165,28 +158,38 @@ async def visit_of(door: ConsoleDoor, request: Request) -> Visit | None:
         session = Cookies(door.secrets, door.is_https).read_session(token)
     except TokenRefused:
         return None
-    asked = {"_session_id": str(session.session_id), "_brands_max": _BRANDS_A_PAGE}
     caller = Caller("user", session.user_id)
-    found = await perform(door.platform, caller, _FIND_VISITOR, asked, request.state.request_id)
-    if found["email"] is None:
+    request_id = request.state.request_id
+    found = await find_visitor(
+        door.platform.transactions(caller, request_id), session.session_id, _BRANDS_A_PAGE
+    )
+    if found is None:
         return None
-    reads = ReadsTogether(door.platform, caller, request.state.request_id)
-    visit = Visit(door, request, session, str(found["email"]), (), reads)
-    return replace(visit, brands=await _brands_of(visit, dict(found)))
+    reads = ReadsTogether(door.platform, caller, request_id)
+    visit = Visit(door, request, session, found.email, (), reads)
+    return replace(visit, brands=await _brands_of(visit, found))
 
 
-async def _brands_of(visit: Visit, page: dict[str, Any]) -> tuple[Brand, ...]:
-    """The visitor's brands by name, of which `page` is the first page."""
-    brands: list[Brand] = []
-    for _ in range(_BRAND_PAGES_MAX):
-        brands += [
-            Brand(UUID(str(each["id"])), each["slug"], each["name"], each["role"])
-            for each in page["brands"]
-        ]
-        if page["next_cursor"] is None:
-            break
-        page = await visit.ask("list_my_brands", limit=_BRANDS_A_PAGE, cursor=page["next_cursor"])
+async def _brands_of(visit: Visit, found: Visitor) -> tuple[Brand, ...]:
+    """The visitor's brands by name."""
+    brands = [Brand(each.id, each.slug, each.name, each.role) for each in found.brands]
+    if found.has_more:
+        brands = await _many_brands(visit)
     return tuple(sorted(brands, key=lambda brand: (brand.name.casefold(), brand.slug)))
+
+
+async def _many_brands(visit: Visit) -> list[Brand]:
+    brands: list[Brand] = []
+    cursor = None
+    for _ in range(_BRAND_PAGES_MAX):
+        page = await visit.ask("list_my_brands", limit=_BRANDS_A_PAGE, cursor=cursor)
+        brands += [
+            Brand(each["id"], each["slug"], each["name"], each["role"]) for each in page["brands"]
+        ]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    return brands
 
 
 def _wire(value: object) -> object:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from mintage.console.acting import Outcome, tried
+from mintage.console.acting import Outcome, tried, unconfirmed
 from mintage.console.forms import Form
 from mintage.console.render import go_to, page
 from mintage.console.texts import text
@@ -29,13 +29,16 @@ async def webhooks(visit: Visit) -> Response:
 
 async def create_webhook(visit: Visit, form: Form) -> Response:
     """`POST …/settings/webhooks`: a new one, or another secret of one; it is shown once, in the answer."""
-    outcome = await tried(
-        visit,
-        "create_webhook",
-        url=form.get("url"),
-        event_types=form.lists.get("event_types", []),
-        webhook_id=form.optional("webhook_id"),
-    )
+    webhook_id = form.optional("webhook_id")
+    outcome = unconfirmed(form, "webhooks.rotate_not_confirmed") if webhook_id else None
+    if outcome is None:
+        outcome = await tried(
+            visit,
+            "create_webhook",
+            url=form.get("url"),
+            event_types=form.lists.get("event_types", []),
+            webhook_id=webhook_id,
+        )
     if outcome.answer is None:
         return await _webhooks_page(visit, outcome)
     return await _webhooks_page(visit, secret=str(outcome.answer["secret"]))
@@ -43,7 +46,9 @@ async def create_webhook(visit: Visit, form: Form) -> Response:
 
 async def remove_webhook(visit: Visit, form: Form) -> Response:
     """`POST …/settings/webhooks/remove`."""
-    outcome = await tried(visit, "remove_webhook", webhook_id=form.get("webhook_id"))
+    outcome = unconfirmed(form, "webhooks.remove_not_confirmed")
+    if outcome is None:
+        outcome = await tried(visit, "remove_webhook", webhook_id=form.get("webhook_id"))
     if outcome.answer is None:
         return await _webhooks_page(visit, outcome)
     return go_to(visit.request, visit.here.url(_PATH))

@@ -5,7 +5,6 @@ Not here: a brand's settings and further hosts, and its members (`members`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -49,13 +48,9 @@ async def list_my_brands(call: Call, arguments: ListMyBrands) -> Answer:
     Raises 403 for an API key that is no longer good or lacks `mint:read`.
     """
     start = start_position(_key(call), arguments.cursor, None)
-    return brands_page(call, await _brands_of(call, start, arguments.limit + 1), arguments.limit)
-
-
-def brands_page(call: Call, brands: Sequence[BrandOfCaller], limit: int) -> Answer:
-    """The answer of `list_my_brands` for `brands`, of which one more than `limit` was read."""
-    page = page_answer(_key(call), "brands", [asdict(brand) for brand in brands], limit)
-    return {**page, "brands": [_brand_answer(brand) for brand in brands[:limit]]}
+    brands = await _brands_of(call, start, arguments.limit + 1)
+    page = page_answer(_key(call), "brands", [asdict(brand) for brand in brands], arguments.limit)
+    return {**page, "brands": [_brand_answer(brand) for brand in brands[: arguments.limit]]}
 
 
 async def create_brand(call: Call, arguments: CreateBrand) -> Answer:

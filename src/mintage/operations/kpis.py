@@ -6,7 +6,7 @@ Not here: counting, which each change does by itself, and folding (`tallies`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Final
 
 from mintage.db.queries import query
@@ -23,7 +23,13 @@ async def get_mint_kpis(call: Call, arguments: GetMintKpis) -> Answer:
     row = await call.connection.fetchrow(_READ, call.brand_id, today)
     if row is None:
         raise LookupError("a statement that answers one row answered none")
-    totals, recent = row["totals"], row["last_7_days"]
+    return {"ok": True, "kpis": kpis_of(row["totals"], row["last_7_days"], row["as_of"])}
+
+
+def kpis_of(
+    totals: Mapping[str, int], recent: Mapping[str, int], as_of: datetime
+) -> dict[str, object]:
+    """The figures from a brand's totals and those of its last seven days, by metric."""
     groups = {
         "batches_in_progress": _of(totals, "batches_in_progress"),
         "batches_minted": _of(totals, "batches_minted"),
@@ -32,7 +38,7 @@ async def get_mint_kpis(call: Call, arguments: GetMintKpis) -> Answer:
     }
     minted, active = _of(totals, "units_minted"), _of(totals, "units_active")
     revoked = _of(totals, "units_revoked")
-    kpis: dict[str, object] = {
+    return {
         "batches_total": sum(groups.values()),
         **groups,
         "units_requested": _of(totals, "units_requested"),
@@ -47,9 +53,8 @@ async def get_mint_kpis(call: Call, arguments: GetMintKpis) -> Answer:
         "packs_completed": _of(totals, "packs_completed"),
         "scans_total": _of(totals, "scans"),
         "units_scanned": _of(totals, "units_scanned"),
-        "as_of": row["as_of"],
+        "as_of": as_of,
     }
-    return {"ok": True, "kpis": kpis}
 
 
 def _of(tallies: Mapping[str, int], metric: Metric) -> int:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
-
-from pydantic import Field
+from typing import Final
 
 from mintage.db.paging import ListKey
 from mintage.db.queries import query
-from mintage.operations.arguments import BrandArguments, From
 from mintage.operations.arguments_telemetry import ListScanEvents
 from mintage.operations.call import Answer, Call
 from mintage.operations.listing import BEGINNING, page_answer, start_position
@@ -18,12 +15,6 @@ _OF_UNIT: Final = query("scan_event", "list_of_unit")
 _OF_SEVERITY: Final = query("scan_event", "list_of_severity")
 _OF_BATCH: Final = query("scan_event", "list_of_batch")
 _OF_PRODUCT: Final = query("scan_event", "list_of_product")
-_SIGNALS: Final = query("scan_event", "signals")
-
-
-class ListScanSignals(BrandArguments):
-    since: From
-    limit: Annotated[int, Field(ge=1, le=200, description="an integer from 1 to 200")]
 
 
 async def list_scan_events(call: Call, arguments: ListScanEvents) -> Answer:
@@ -61,10 +52,3 @@ async def list_scan_events(call: Call, arguments: ListScanEvents) -> Answer:
         rows = await call.connection.fetch(_NEWEST, *common)
     listed = [dict(row) for row in rows]
     return page_answer(key, "scan_events", listed, arguments.limit, time="scanned_at")
-
-
-async def list_scan_signals(call: Call, arguments: ListScanSignals) -> Answer:
-    """`{ok, scan_events}` that look like those of a copy: the newest `limit` of each severity, the worst
-    severity first."""
-    rows = await call.connection.fetch(_SIGNALS, call.brand_id, arguments.since, arguments.limit)
-    return {"ok": True, "scan_events": [dict(row) for row in rows]}

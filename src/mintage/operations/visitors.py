@@ -1,39 +1,53 @@
 """Who visits the console: the account of a session that holds, and its brands, in one read.
 
-Not here: opening and ending sessions (`accounts`), and the console's cookie.
+It comes before there is a caller to authorize, as signing in does. Not here: opening and ending sessions
+(`accounts`), and the console's cookie.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Final
-
-from pydantic import Field
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
 
 from mintage.db.queries import query
-from mintage.errors import FORBIDDEN, MintageError
-from mintage.operations.arguments import Arguments, Uuid
-from mintage.operations.brands import BrandOfCaller, brands_page
-from mintage.operations.call import Answer, Call
+from mintage.operations.call import Transactions
+from mintage.rules.roles import BrandRole
 
 _VISITOR: Final = query("account", "visitor")
 
 
-class FindVisitor(Arguments):
-    session_id: Annotated[Uuid, Field(description="the UUID of a session")]
-    brands_max: Annotated[int, Field(ge=1, le=200, description="an integer from 1 to 200")]
+@dataclass(frozen=True, slots=True)
+class BrandOfVisitor:
+    """A brand that the visitor is a member of, and as what."""
+
+    id: UUID
+    slug: str
+    name: str
+    role: BrandRole
 
 
-async def find_visitor(call: Call, arguments: FindVisitor) -> Answer:
-    """`{ok, email, brands, next_cursor, has_more}`; `email` is None where the caller's session has ended.
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """`brands` are the newest of the visitor's; `has_more`: there are others."""
 
-    Brands as `list_my_brands` answers them, its first page.
-    """
-    if call.caller.id is None:
-        raise MintageError(FORBIDDEN)
-    rows = await call.connection.fetch(
-        _VISITOR, arguments.session_id, call.caller.id, call.now, arguments.brands_max + 1
-    )
+    email: str
+    brands: tuple[BrandOfVisitor, ...]
+    has_more: bool
+
+
+async def find_visitor(
+    transactions: Transactions, session_id: UUID, brands_max: int
+) -> Visitor | None:
+    """The user that `transactions` are of, with up to `brands_max` brands; None once the session ended."""
+    caller = transactions.caller
+    async with transactions.database.transaction(
+        caller.identity(None), read_only=True
+    ) as connection:
+        rows = await connection.fetch(
+            _VISITOR, session_id, caller.id, transactions.pinned_now, brands_max + 1
+        )
     if not rows:
-        return {"ok": True, "email": None, "brands": [], "next_cursor": None, "has_more": False}
-    brands = [BrandOfCaller(*row[1:]) for row in rows if row["id"] is not None]
-    return {**brands_page(call, brands, arguments.brands_max), "email": rows[0]["email"]}
+        return None
+    brands = tuple(BrandOfVisitor(*row[1:]) for row in rows[:brands_max] if row["id"] is not None)
+    return Visitor(rows[0]["email"], brands, len(rows) > brands_max)

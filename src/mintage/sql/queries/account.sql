@@ -24,8 +24,9 @@ where user_session.id = $1
   and user_session.expires_at > $3
 
 -- name: visitor
--- A row for each of the visitor's brands, the newest first; one of nulls where there is none.
-select app_user.email, brand.id, brand.slug, brand.name, brand_member.role, brand.created_at
+-- A row for each of the visitor's brands, the newest first; one of nulls where there is none. $3 is the time
+-- that a test has pinned.
+select app_user.email, brand.id, brand.slug, brand.name, brand_member.role
 from user_session
 join app_user on app_user.id = user_session.user_id
 left join (
@@ -34,7 +35,7 @@ left join (
 where user_session.id = $1
   and user_session.user_id = $2
   and user_session.ended_at is null
-  and user_session.expires_at > $3
+  and user_session.expires_at > coalesce($3::timestamptz, statement_timestamp())
 order by brand.created_at desc nulls last, brand.id desc
 limit $4
 

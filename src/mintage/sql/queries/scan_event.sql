@@ -38,28 +38,6 @@ where brand_id = $1
 order by scanned_at desc, id desc
 limit $5
 
--- name: signals
--- The newest of each severity by its index, the worst severity first.
-(
-  select id, scanned_at, unit_id, outcome, country, severity
-  from scan_event
-  where brand_id = $1
-    and severity = 'high'
-    and scanned_at >= $2
-  order by scanned_at desc, id desc
-  limit $3
-)
-union all
-(
-  select id, scanned_at, unit_id, outcome, country, severity
-  from scan_event
-  where brand_id = $1
-    and severity = 'elevated'
-    and scanned_at >= $2
-  order by scanned_at desc, id desc
-  limit $3
-)
-
 -- name: list_of_batch
 -- All of a batch's scans are of its product: of another product there are none, and none is read.
 select
