@@ -279,6 +279,34 @@ async def test_a_claim_reads_the_oldest_items_in_their_order(
     assert "brand_id = " in ordered["Index Cond"]
 
 
+async def test_the_figures_of_the_queue_read_as_many_items_as_they_may_count(
+    connection: Connection, filled: Filled
+) -> None:
+    kinds, counted_max = ["mint_job", "payload_pack"], 100
+    plan = await plan_of(connection, filled, "work_item.state", kinds, counted_max, analyze=True)
+    assert "work_item" not in plan.read_through, plan.nodes
+    assert plan.indexes == {"work_item_pkey", "work_item_order"}
+    assert not plan.kinds() & {"Incremental Sort", "Bitmap Heap Scan"}
+    waiting = sum(
+        (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+        for node in plan.scans("work_item_order")
+    )
+    brands = await connection.fetchval("select count(distinct brand_id) from work_item")
+    # Of each brand the first that could run, the one before it that could not, and the end of the walk.
+    assert waiting <= 3 * len(kinds) * brands
+    assert plan.rows_read("work_item") <= len(kinds) * counted_max + 6 * len(kinds) * brands
+
+
+async def test_the_figures_of_the_queue_have_that_plan_for_any_values(
+    connection: Connection, filled: Filled
+) -> None:
+    if connection.get_server_version().major < GENERIC_PLAN_SINCE:
+        pytest.skip(f"needs PostgreSQL {GENERIC_PLAN_SINCE} or later")
+    plan = await generic_plan_of(connection, filled, "work_item.state")
+    assert "work_item" not in plan.read_through
+    assert plan.indexes == {"work_item_pkey", "work_item_order"}
+
+
 async def test_a_plan_without_its_index_is_found(connection: Connection, filled: Filled) -> None:
     await connection.execute("set enable_indexscan = off; set enable_bitmapscan = off")
     plan = await plan_of(connection, filled, "mint_event.list_newest", *_newest(filled), [])
@@ -289,7 +317,8 @@ async def test_a_plan_without_its_index_is_found(connection: Connection, filled:
 async def test_every_statement_that_reads_units_or_events_is_looked_at() -> None:
     from mintage.db.queries import all_statements
 
-    looked_at = {*LISTS, *OTHERS, *LOOKED_AT, *OF_WHOLE_BRANDS, "mint_unit.list", "work_item.claim"}
+    others = {"mint_unit.list", "work_item.claim", "work_item.state"}
+    looked_at = {*LISTS, *OTHERS, *LOOKED_AT, *OF_WHOLE_BRANDS, *others}
     reading = {
         f"{each.noun}.{each.name}"
         for each in all_statements()
