@@ -12,7 +12,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -32,7 +32,7 @@ from mintage.db.connection import open_database
 from mintage.db.dsn import read_dsn
 from mintage.db.migrate import migrate, require_current_schema
 from mintage.db.replica import Replica
-from mintage.health import HEALTH_PATHS, Health, Vitals
+from mintage.health import HEALTH_PATHS, LOOK_TIMEOUT_S, Health, StoreWatch, Vitals
 from mintage.keyring import open_secrets
 from mintage.listening import listen
 from mintage.metrics.door import METRICS_PATH, Metrics, OwnListener
@@ -128,6 +128,7 @@ async def open_runtime(
             ),
             is_embedded=settings.database_url is None,
             has_queue=has_queue,
+            vitals=Vitals(keys=keys),
         )
 
 
@@ -188,19 +189,29 @@ def _make_private(folder: Path) -> None:
         os.chmod(folder, 0o700)
 
 
-async def _look_into_store(store: PackStore) -> None:
-    """A store that refuses us ends the start; for one that is away, packs are tried again later."""
+async def _look_into_store(runtime: Runtime, *, writes: bool) -> None:
+    """A store that refuses us ends the start; for one that is away, packs are tried again later.
+
+    From then on whoever asks for readiness has it looked at.
+    """
     try:
-        await store.check()
+        await runtime.store.check(writes=writes)
     except StoreAway as failure:
         _log.warning("the store of packs does not answer", exc_info=failure)
+    settings = runtime.settings
+    # Its own threads and little patience: looks neither wait behind packs nor pile up.
+    limits = replace(settings.limits, store_retries_max=1, store_retry_s=LOOK_TIMEOUT_S)
+    store = await asyncio.to_thread(
+        open_pack_store, settings.storage_url, settings.data_dir, limits
+    )
+    runtime.vitals.store = StoreWatch(store, writes=writes)
 
 
 @asynccontextmanager
 async def run_worker(runtime: Runtime) -> AsyncIterator[Worker]:
     """A worker in this process; at the end it finishes the steps under way."""
     platform, store = runtime.platform, runtime.store
-    await _look_into_store(store)
+    await _look_into_store(runtime, writes=True)
     workshop = Workshop(platform.limits.workshop_processes, platform.limits.pack_lease_s)
     lanes = lanes_of(platform, store, lambda: runtime.secrets.manifest_keys[0], workshop)
     worker = Worker(platform, runtime.direct_dsn, lanes, duties_of(store))
@@ -232,7 +243,7 @@ async def open_doors(runtime: Runtime, doors: Doors) -> AsyncIterator[ASGIApp]:
     api: ASGIApp | None = None
     console: ASGIApp | None = None
     if doors.has_api:
-        await _look_into_store(runtime.store)
+        await _look_into_store(runtime, writes=False)
         users = foreign_users(
             settings, runtime.secrets, platform.database, settings.limits.clock_leeway_s
         )

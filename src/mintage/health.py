@@ -1,16 +1,17 @@
 """`/healthz` and `/readyz`: whether the process lives, and whether it can do its work (SPEC §2).
 
 Both answer on every name of the host and without a token, so they tell states and versions and nothing
-of any brand. Not here: which paths lead here (`app.Front`).
+of any brand, nor where anything is: that is in the log. Not here: which paths lead here (`app.Front`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
+from urllib.parse import parse_qs
 
 from starlette.responses import Response
 
@@ -20,6 +21,10 @@ from mintage.db.migrate import SchemaState, schema_state
 from mintage.db.replica import Replica
 from mintage.operations.call import ANONYMOUS
 from mintage.resolver.scan_buffer import ScanBuffer
+from mintage.secrets import SecretsSource
+from mintage.settings import SettingsError
+from mintage.storage import PackStore, StorageFailure
+from mintage.telemetry import logger
 from mintage.worker.loop import Worker
 
 if TYPE_CHECKING:
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
 
 HEALTH_PATHS: Final = frozenset({"/healthz", "/readyz"})
 LOOKED_AT_EVERY_S: Final = 1.0
+STORE_LOOKED_AT_EVERY_S: Final = 5.0
 LOOK_TIMEOUT_S: Final = 3.0
 STUCK_AFTER_S: Final = 1200.0
 """Twice the longest lease: whatever a step does, it has lost it by then."""
@@ -37,13 +43,89 @@ _REASONS: Final = {
     "SCHEMA_BEHIND": "the database's schema is older than this release: run `mintage migrate`",
     "WORKER_STUCK": "a step of the worker does not end: start the process again",
     "WORKER_ENDED": "the worker of this process has ended: start the process again",
+    "STORE_AWAY": "the store of packs does not answer: exports and downloads wait for it",
+    "STORE_REFUSES": "the store of packs refuses this process: its log says what would be right",
 }
+_OF_STORE: Final = frozenset({"STORE_AWAY", "STORE_REFUSES"})
+_log: Final = logger("health")
+
+Found = TypeVar("Found")
+StoreState = Literal["reachable", "away", "refusing"]
+
+
+class Watched(Generic[Found]):
+    """What is looked at when somebody asks: one look at a time, `every_s` seconds apart at least.
+
+    Whoever asks meanwhile waits for it, `LOOK_TIMEOUT_S` at most; then the answer is `late`, and the look
+    goes on.
+    """
+
+    def __init__(
+        self,
+        look: Callable[[], Coroutine[Any, Any, Found]],
+        late: Found,
+        every_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._look = look
+        self._late = late
+        self._every_s = every_s
+        self._clock = clock
+        self._task: asyncio.Task[Found] | None = None
+        self._ended_at = -every_s
+
+    async def state(self) -> Found:
+        """What the last look found. Raises what it raised."""
+        task = self._task
+        if task is None or (task.done() and self._clock() - self._ended_at >= self._every_s):
+            task = self._task = asyncio.create_task(self._timed())
+        if not task.done():
+            await asyncio.wait({task}, timeout=LOOK_TIMEOUT_S)
+        return task.result() if task.done() else self._late
+
+    async def _timed(self) -> Found:
+        try:
+            return await self._look()
+        finally:
+            self._ended_at = self._clock()
+
+
+class StoreWatch(Watched[StoreState]):
+    """Whether the store of packs answers, and takes what this process does with it: reading, or `writes` too.
+
+    A change is told in the log, with the reason.
+    """
+
+    def __init__(
+        self, store: PackStore, *, writes: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__(self._look_into, "away", STORE_LOOKED_AT_EVERY_S, clock)
+        self._store = store
+        self._writes = writes
+        self._told: StoreState = "reachable"
+
+    async def _look_into(self) -> StoreState:
+        found: StoreState = "reachable"
+        problem: BaseException | None = None
+        try:
+            await self._store.check(writes=self._writes)
+        except SettingsError as refusal:
+            found, problem = "refusing", refusal
+        except StorageFailure as failure:
+            found, problem = "away", failure.__cause__ if failure.__cause__ else failure
+        if found != self._told:
+            self._told = found
+            if problem is None:
+                _log.info("the store of packs answers")
+            else:
+                _log.error(f"the store of packs is {found}", problem=str(problem)[:500])
+        return found
 
 
 @dataclass(slots=True)
 class Vitals:
     """What is known of a process from inside: its worker and the task that runs it, what its resolver reads
-    from besides the primary, and where its scans wait.
+    from besides the primary, where its scans wait, how its store of packs is, and its secrets.
 
     Each is None where the process has none.
     """
@@ -52,6 +134,8 @@ class Vitals:
     replica: Replica | None = None
     working: Worker | None = None
     scan_buffer: ScanBuffer | None = None
+    store: StoreWatch | None = None
+    keys: SecretsSource | None = None
 
     @property
     def worker_state(self) -> str:
@@ -71,77 +155,92 @@ class Vitals:
             return "none"
         return "fresh" if self.replica.is_fresh else "stale"
 
+    @property
+    def secrets_state(self) -> str:
+        """none, current, or stale: the file cannot be used any more, and the keys of before go on."""
+        if self.keys is None:
+            return "none"
+        return "current" if self.keys.is_current else "stale"
 
-@dataclass(slots=True)
+    async def store_state(self) -> str:
+        """none, reachable, away or refusing."""
+        return "none" if self.store is None else await self.store.state()
+
+
 class Health:
-    """The two paths as an ASGI application. The database is looked at once a second at most."""
+    """The two paths as an ASGI application. The database is looked at once a second at most, the store of
+    packs once in five."""
 
-    database: Database
-    vitals: Vitals = field(default_factory=Vitals)
-    clock: Callable[[], float] = time.monotonic
-    _looking: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
-    _seen: SchemaState | None = field(default=None, init=False)
-    _seen_at: float = field(default=-LOOKED_AT_EVERY_S, init=False)
+    def __init__(
+        self,
+        database: Database,
+        vitals: Vitals | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._vitals = vitals or Vitals()
+        self._schema: Watched[SchemaState | None] = Watched(
+            self._look, None, LOOKED_AT_EVERY_S, clock
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await self._answer(scope["method"], scope["path"])
+        response = await self._answer(scope["method"], scope["path"], scope["query_string"])
         if scope["method"] == "HEAD":
             response.body = b""
         await response(scope, receive, send)
 
-    async def _answer(self, method: str, path: str) -> Response:
+    async def _answer(self, method: str, path: str, query: bytes) -> Response:
         headers = {"cache-control": "no-store"}
         if method not in _METHODS:
             return Response(status_code=405, headers=headers | {"allow": ", ".join(_METHODS)})
         if path == "/healthz":
-            lives = self.vitals.worker_state not in {"ended", "stuck"}
+            lives = self._vitals.worker_state not in {"ended", "stuck"}
             return json_response({"ok": lives}, 200 if lives else 503, headers)
-        content = await self.readiness()
+        excluded = parse_qs(query.decode("latin-1")).get("exclude", [])
+        content = await self.readiness(without_store="store" in excluded)
         if content["ok"]:
             return json_response(content, headers=headers)
         return json_response(content, 503, headers | {"retry-after": str(RETRY_AFTER_S)})
 
-    async def readiness(self) -> Mapping[str, object]:
-        """`{ok, database, schema, worker, replica, reasons}`; `ok` is true without any reason.
+    async def readiness(self, *, without_store: bool = False) -> Mapping[str, object]:
+        """`{ok, database, schema, worker, replica, store, secrets, reasons}`; `ok` is true without a reason.
 
         database: reachable or away; schema: its version and whether it is current, null while the
-        database is away; worker: none, running, stuck or ended; replica: none, fresh or stale. A stale
-        one is no reason: the primary is asked instead.
+        database is away; worker: none, running, stuck or ended; replica: none, fresh or stale; store: none,
+        reachable, away or refusing; secrets: none, current or stale. A stale replica is no reason: the
+        primary is asked instead; nor are stale secrets: the keys of before go on; nor, `without_store`, is
+        the store.
         """
-        schema = await self._schema()
-        codes = []
-        if schema is None:
-            codes.append("DATABASE_AWAY")
-        elif schema.is_behind:
-            codes.append("SCHEMA_BEHIND")
-        if self.vitals.worker_state == "ended":
-            codes.append("WORKER_ENDED")
-        if self.vitals.worker_state == "stuck":
-            codes.append("WORKER_STUCK")
+        schema, store = await asyncio.gather(self._schema.state(), self._vitals.store_state())
+        worker = self._vitals.worker_state
+        reasons = {
+            "DATABASE_AWAY": schema is None,
+            "SCHEMA_BEHIND": schema is not None and schema.is_behind,
+            "WORKER_ENDED": worker == "ended",
+            "WORKER_STUCK": worker == "stuck",
+            "STORE_AWAY": store == "away",
+            "STORE_REFUSES": store == "refusing",
+        }
+        left_out = _OF_STORE if without_store else frozenset()
+        codes = [code for code, is_so in reasons.items() if is_so and code not in left_out]
         return {
             "ok": not codes,
             "database": "away" if schema is None else "reachable",
             "schema": None
             if schema is None
             else {"version": schema.version, "needed": schema.needed},
-            "worker": self.vitals.worker_state,
-            "replica": self.vitals.replica_state,
+            "worker": worker,
+            "replica": self._vitals.replica_state,
+            "store": store,
+            "secrets": self._vitals.secrets_state,
             "reasons": [{"code": code, "message": _REASONS[code]} for code in codes],
         }
-
-    async def _schema(self) -> SchemaState | None:
-        """The schema's state, None while the database is away; whoever asks meanwhile waits for it."""
-        async with self._looking:
-            if self.clock() - self._seen_at >= LOOKED_AT_EVERY_S:
-                self._seen = await self._look()
-                self._seen_at = self.clock()
-            return self._seen
 
     async def _look(self) -> SchemaState | None:
         try:
             async with (
                 asyncio.timeout(LOOK_TIMEOUT_S),
-                self.database.transaction(ANONYMOUS.identity(None), read_only=True) as connection,
+                self._database.transaction(ANONYMOUS.identity(None), read_only=True) as connection,
             ):
                 return await schema_state(connection)
         except (*AWAY_ERRORS, TimeoutError):

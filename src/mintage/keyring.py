@@ -40,6 +40,7 @@ class Keyring:
         self._stamp = _stamp_of(path)
         # The file of the stamp may be a later one than was read.
         self._secrets = load_secrets(path)
+        self._is_current = True
 
     @property
     def current(self) -> Secrets:
@@ -51,14 +52,22 @@ class Keyring:
                     self._take_up(stamp)
         return self._secrets
 
+    @property
+    def is_current(self) -> bool:
+        """False while the file is gone or cannot be used: the secrets are those of before."""
+        _ = self.current
+        return self._is_current
+
     def _take_up(self, stamp: Stamp | None) -> None:
         try:
             self._secrets = load_secrets(self._path)
         except SecretsError as problem:
+            self._is_current = False
             _log.error(
                 "secrets were changed and cannot be used: the old ones go on", problem=str(problem)
             )
         else:
+            self._is_current = True
             _log.info("keys were changed", **names_of(self._secrets))
         self._stamp = stamp
 

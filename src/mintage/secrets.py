@@ -167,12 +167,20 @@ class Secrets:
         """These secrets, which stay as they are."""
         return self
 
+    @property
+    def is_current(self) -> bool:
+        """True: there is no file that they could differ from."""
+        return True
+
 
 class SecretsSource(Protocol):
     """What has the secrets of now: `Secrets` that stay, or a `keyring.Keyring` that follows its file."""
 
     @property
     def current(self) -> Secrets: ...
+
+    @property
+    def is_current(self) -> bool: ...
 
 
 def load_secrets(path: Path) -> Secrets:

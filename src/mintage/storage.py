@@ -8,6 +8,7 @@ tokens of signed URLs (`permits`), HTTP (`api.storage`).
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import itertools
 import os
@@ -40,6 +41,8 @@ _LASTING_FOLDERS_MAX: Final = 10_000
 _ONE_REQUEST_BYTES: Final = 5 * 1024 * 1024
 _PARTS_AT_ONCE: Final = 2
 _THREADS_MAX: Final = 16
+_PROBE_BYTES: Final = 4096
+_REFUSALS: Final = frozenset({errno.EACCES, errno.ENOENT, errno.ENOTDIR, errno.EPERM, errno.EROFS})
 _SCHEMES: Final = ("s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss", "https")
 _STATUS: Final = re.compile(r"status code: (\d{3})(?:.*?<Code>(\w{1,60})</Code>)?", re.DOTALL)
 _NO_CREDENTIALS: Final = re.compile(r"169\.254\.169\.254|metadata\.google|MissingAccount")
@@ -88,11 +91,17 @@ class PackStore:
         # Its own: a store that hangs must not hold up what else goes to threads, such as passwords.
         self._threads = ThreadPoolExecutor(_THREADS_MAX, thread_name_prefix="store")
 
-    async def check(self) -> None:
+    async def check(self, *, writes: bool = False) -> None:
         """Look into the store once. Raises `SettingsError` with what would be right where it refuses
-        the credentials or has no such bucket, `StoreAway` where it does not answer.
+        the credentials, has no such bucket or directory, or may not be used; `StoreAway` where it does not
+        answer or is full.
+
+        `writes`: a directory is written to as well. In an object store that is not tried: it would leave a
+        file.
         """
-        if self._local_root is not None:
+        root = self._local_root
+        if root is not None:
+            await self._in_thread(lambda: _look_into_directory(root, writes=writes))
             return
         try:
             await self._in_thread(lambda: next(iter(obstore.list(self._store, chunk_size=1)), None))
@@ -339,6 +348,25 @@ def _what_is_wrong(answer: str) -> str | None:
     if status.startswith(("3", "4")) and status not in {"408", "429"}:
         return f"the store refuses to be looked into ({said}): look at its region and its address"
     return None
+
+
+def _look_into_directory(root: Path, *, writes: bool) -> None:
+    try:
+        with os.scandir(root) as entries:
+            next(entries, None)
+        if writes:
+            # It has no name, so that nobody ever takes it for a pack.
+            with tempfile.TemporaryFile(dir=root) as file:
+                file.write(bytes(_PROBE_BYTES))
+                file.flush()
+    except OSError as error:
+        if error.errno not in _REFUSALS:
+            raise StoreAway("the directory of packs cannot be used now") from error
+        to_do = "read and write" if writes else "read"
+        raise SettingsError(
+            f"the directory of packs, {root}, cannot be used ({error.strerror}): it must be there, and this "
+            f"process must be allowed to {to_do} in it"
+        ) from None
 
 
 def _attributes(path: str) -> dict[str, str]:

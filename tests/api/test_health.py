@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import tempfile
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx2
+import pytest
 
-from mintage.app import Front
+import mintage.health
+from mintage.app import Doors, Front, Runtime, open_doors
 from mintage.db.migrate import load_migrations
 from mintage.db.replica import Replica
-from mintage.health import STUCK_AFTER_S, Health, Vitals
+from mintage.health import (
+    STORE_LOOKED_AT_EVERY_S,
+    STUCK_AFTER_S,
+    Health,
+    StoreWatch,
+    Vitals,
+)
+from mintage.keyring import Keyring
+from mintage.secrets import new_secrets_text, parse_secrets
 from mintage.settings import Settings
+from mintage.storage import open_pack_store
 from mintage.worker.loop import Lane, Worker
 from tests.support.world import World
 
@@ -35,6 +50,11 @@ class Clock:
         return self.now
 
 
+def _watch(folder: Path, clock: Clock, *, writes: bool = True) -> StoreWatch:
+    store = open_pack_store(folder.as_uri(), folder)
+    return StoreWatch(store, writes=writes, clock=clock)
+
+
 @asynccontextmanager
 async def _asking(health: Health) -> AsyncIterator[httpx2.AsyncClient]:
     async with httpx2.AsyncClient(
@@ -43,9 +63,9 @@ async def _asking(health: Health) -> AsyncIterator[httpx2.AsyncClient]:
         yield client
 
 
-async def _ready(health: Health) -> tuple[int, dict[str, Any], str | None]:
+async def _ready(health: Health, path: str = "/readyz") -> tuple[int, dict[str, Any], str | None]:
     async with _asking(health) as client:
-        answer = await client.get("/readyz")
+        answer = await client.get(path)
         return answer.status_code, answer.json(), answer.headers.get("retry-after")
 
 
@@ -58,6 +78,8 @@ async def test_a_process_that_can_work_is_ready(database: Database) -> None:
             "schema": {"version": NEEDED, "needed": NEEDED},
             "worker": "none",
             "replica": "none",
+            "store": "none",
+            "secrets": "none",
             "reasons": [],
         },
         None,
@@ -156,6 +178,133 @@ async def test_the_database_is_looked_at_once_a_second_however_many_ask(database
     clock.now += 1
     answers = await asyncio.gather(*(_ready(health) for _ in range(5)))
     assert {status for status, _, _ in answers} == {503}
+
+
+async def test_a_store_that_is_away_is_looked_at_again_after_five_seconds(
+    database: Database, tmp_path: Path
+) -> None:
+    clock, folder = Clock(), tmp_path / "store"
+    folder.mkdir()
+    health = Health(database, Vitals(store=_watch(folder, clock)), clock=clock)
+    status, content, _ = await _ready(health)
+    assert (status, content["store"]) == (200, "reachable")
+    folder.rmdir()
+    assert (await _ready(health))[1]["store"] == "reachable", "as it was seen"
+    clock.now += STORE_LOOKED_AT_EVERY_S
+    status, content, retry_after = await _ready(health)
+    assert (status, content["ok"], content["store"], retry_after) == (503, False, "refusing", "2")
+    assert [reason["code"] for reason in content["reasons"]] == ["STORE_REFUSES"]
+    assert str(folder) not in str(content), "where it is, is for the log"
+    async with _asking(health) as client:
+        assert (await client.get("/healthz")).json() == {"ok": True}
+    assert (await _ready(health, "/readyz?exclude=store"))[:2] == (
+        200,
+        content | {"ok": True, "reasons": []},
+    )
+    folder.mkdir()
+    clock.now += STORE_LOOKED_AT_EVERY_S
+    assert (await _ready(health))[0] == 200
+
+
+async def test_a_full_disk_is_not_ready_for_who_writes(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(**_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    reading, writing = (_watch(tmp_path, Clock(), writes=writes) for writes in (False, True))
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    assert await reading.state() == "reachable"
+    status, content, _ = await _ready(Health(database, Vitals(store=writing)))
+    assert (status, content["store"]) == (503, "away")
+    assert [reason["code"] for reason in content["reasons"]] == ["STORE_AWAY"]
+
+
+async def test_a_store_that_hangs_keeps_one_look_waiting_and_nobody_for_long(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, goes_on, looks = Clock(), threading.Event(), 0
+    store = open_pack_store(None, tmp_path)
+
+    async def check(*, writes: bool) -> None:
+        nonlocal looks
+        looks += 1
+        await asyncio.to_thread(goes_on.wait)
+
+    monkeypatch.setattr(store, "check", check)
+    watch = StoreWatch(store, writes=False, clock=clock)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(mintage.health, "LOOK_TIMEOUT_S", 0.01)
+            for _ in range(3):
+                states = await asyncio.gather(*(watch.state() for _ in range(4)))
+                assert set(states) == {"away"}
+                clock.now += STORE_LOOKED_AT_EVERY_S
+    finally:
+        goes_on.set()
+    assert (await _ready(Health(database, Vitals(store=watch))))[0] == 200
+    assert looks == 1, "the one that hung, which has ended"
+
+
+async def test_what_becomes_of_the_store_is_told_in_the_log_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock, folder = Clock(), tmp_path / "store"
+    folder.mkdir()
+    watch = _watch(folder, clock)
+    told = []
+    for change in (None, folder.rmdir, None, folder.mkdir, None):
+        if change is not None:
+            change()
+        clock.now += STORE_LOOKED_AT_EVERY_S
+        told.append(await watch.state())
+    assert told == ["reachable", "refusing", "refusing", "reachable", "reachable"]
+    logged = "".join(capsys.readouterr())
+    assert logged.count("the store of packs is refusing") == 1
+    assert logged.count("the store of packs answers") == 1
+    assert str(folder) in logged, "the operator is told where to look"
+
+
+async def test_secrets_whose_file_is_gone_are_told_and_the_process_is_ready(
+    database: Database, tmp_path: Path
+) -> None:
+    path = tmp_path / "secrets.json"
+    keyring = Keyring(path)
+    health = Health(database, Vitals(keys=keyring))
+    assert (await _ready(health))[1]["secrets"] == "current"
+    text = path.read_text("utf-8")
+    path.unlink()
+    status, content, _ = await _ready(health)
+    assert (status, content["ok"], content["secrets"]) == (200, True, "stale"), "the keys go on"
+    path.write_text("{}", "utf-8")
+    path.chmod(0o600)
+    assert (await _ready(health))[1]["secrets"] == "stale"
+    path.write_text(text, "utf-8")
+    assert (await _ready(health))[1]["secrets"] == "current"
+    assert (await _ready(Health(database, Vitals(keys=parse_secrets(text)))))[1][
+        "secrets"
+    ] == "current"
+
+
+@pytest.mark.parametrize("doors", [Doors(has_resolver=False), Doors(has_api=False)])
+async def test_a_process_looks_into_the_store_if_it_uses_it(
+    world: World, settings: Settings, tmp_path: Path, doors: Doors
+) -> None:
+    runtime = Runtime(
+        settings=replace(settings, data_dir=tmp_path),
+        direct_dsn="",
+        platform=world.platform,
+        keys=parse_secrets(new_secrets_text()),
+        store=open_pack_store(None, tmp_path),
+    )
+    async with (
+        open_doors(runtime, doors) as front,
+        httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(front), base_url="http://localhost"
+        ) as client,
+    ):
+        told = (await client.get("/readyz")).json()
+        assert (told["ok"], told["store"]) == (True, "reachable" if doors.has_api else "none")
 
 
 async def test_head_has_no_body_and_other_methods_are_refused(database: Database) -> None:

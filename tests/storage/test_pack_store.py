@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import os
 import stat
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 
 from mintage import storage
 from mintage.settings import SettingsError
-from mintage.storage import PackStore, StorageFailure, open_pack_store
+from mintage.storage import PackStore, StorageFailure, StoreAway, open_pack_store
 
 
 @pytest.fixture
@@ -137,10 +139,49 @@ async def test_writers_that_hang_hold_up_no_other_work(store: PackStore) -> None
     assert len(await asyncio.gather(*writers)) == 40
 
 
-async def test_a_directory_signs_no_urls_and_needs_no_looking_into(store: PackStore) -> None:
+async def test_a_directory_signs_no_urls(store: PackStore) -> None:
     await store.put("a/b.csv", [b"abc"])
     assert await store.signed_url("a/b.csv", "GET", 60) is None
+
+
+async def test_looking_into_a_directory_leaves_nothing_in_it(tmp_path: Path) -> None:
+    store = open_pack_store(tmp_path.as_uri(), tmp_path)
+    for writes in (False, True):
+        await store.check(writes=writes)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.EPERM])
+async def test_a_directory_that_may_not_be_written_to_is_named_with_what_would_be_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refused(**_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    store = open_pack_store(tmp_path.as_uri(), tmp_path)
+    monkeypatch.setattr(tempfile, "TemporaryFile", refused)
+    with pytest.raises(SettingsError, match=r"must be allowed to read and write in it") as raised:
+        await store.check(writes=True)
+    assert str(tmp_path) in str(raised.value)
     await store.check()
+
+
+async def test_a_directory_that_is_gone_is_refused_and_a_full_one_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(**_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    folder = tmp_path / "packs"
+    folder.mkdir()
+    store = open_pack_store(folder.as_uri(), tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "TemporaryFile", full)
+        with pytest.raises(StoreAway):
+            await store.check(writes=True)
+    folder.rmdir()
+    with pytest.raises(SettingsError, match="No such file or directory"):
+        await store.check()
 
 
 @pytest.mark.parametrize(

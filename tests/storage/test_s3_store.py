@@ -18,6 +18,7 @@ import pytest
 
 from mintage import storage
 from mintage.app import Doors, Runtime, open_doors, run_worker
+from mintage.health import StoreWatch
 from mintage.operations.pack_sweep import sweep_orphans
 from mintage.secrets import new_secrets_text, parse_secrets
 from mintage.settings import Limits, SettingsError, read_settings
@@ -198,6 +199,16 @@ async def test_a_store_that_does_not_answer_is_no_fault_of_the_settings(opened: 
     store = opened(limits=IMPATIENT, AWS_ENDPOINT_URL="http://127.0.0.1:9")
     with pytest.raises(StoreAway):
         await store.check()
+
+
+async def test_readiness_tells_a_store_that_refuses_from_one_that_is_away(opened: Opener) -> None:
+    stores = (
+        opened(),
+        opened(bucket="no-such-bucket"),
+        opened(limits=IMPATIENT, AWS_ENDPOINT_URL="http://127.0.0.1:9"),
+    )
+    found = [await StoreWatch(store, writes=True).state() for store in stores]
+    assert found == ["reachable", "refusing", "away"]
 
 
 @pytest.mark.parametrize("has_worker", [True, False])
