@@ -48,7 +48,9 @@ def backup_command(destination: Path, without_secrets: bool) -> None:
 
 @click.command("restore")
 @click.argument("source", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--overwrite", is_flag=True, help="Replace packs and secrets that are there already.")
+@click.option(
+    "--overwrite", is_flag=True, help="Replace packs that are there already, and put secrets aside."
+)
 def restore_command(source: Path, overwrite: bool) -> None:
     """Restore the backup in the folder SOURCE into an empty database, and prove that it is whole."""
     _run(_restore(source, may_overwrite=overwrite))
@@ -83,13 +85,20 @@ async def _restore(source: Path, *, may_overwrite: bool) -> None:
     async with open_server(settings) as dsn:
         store = await _store(settings.storage_url, settings.data_dir)
         with _bars() as told:
-            manifest = await restore_backup(
+            restored = await restore_backup(
                 settings, dsn, store, source, may_overwrite=may_overwrite, told=told
             )
+    manifest = restored.manifest
     click.echo(
         f"Restored {sum(manifest.counts.values())} rows and {len(manifest.packs)} packs "
         f"as of {manifest.moment}. `mintage check` proves the invariants."
     )
+    if restored.keys_before is not None:
+        click.echo(
+            f"mintage: the keys that were in use here before are in {restored.keys_before}; remove it when "
+            "nothing needs them any more.",
+            err=True,
+        )
     for path in manifest.missing:
         click.echo(f"mintage: the backup has no file of this pack: {path}", err=True)
     if not manifest.has_secrets:

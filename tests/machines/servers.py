@@ -137,24 +137,42 @@ async def running_pair(*, is_synchronous: bool = True) -> AsyncIterator[Pair]:
 async def _start_standby(
     data_dir: Path, primary: embedded.EmbeddedServer, bin_dir: Path | None
 ) -> embedded.EmbeddedServer:
-    data_dir.mkdir()
-    account = choose_account(data_dir, data_dir / "postgres")
-    installation = readable_installation(find_installation(bin_dir), account)
-    conninfo = f"host={primary.socket_dir} port={primary.port} user=postgres"
-    await asyncio.to_thread(_copy_cluster, installation, account, conninfo, data_dir)
-    settings = SETTINGS | {"primary_conninfo": conninfo}
+    await copy_cluster(primary, data_dir, bin_dir)
+    signal_to_cluster(data_dir, "standby.signal")
+    settings = SETTINGS | {"primary_conninfo": _conninfo(primary)}
     return await embedded.start(data_dir, bin_dir=bin_dir, settings=settings, durable=False)
 
 
+async def copy_cluster(
+    server: embedded.EmbeddedServer, data_dir: Path, bin_dir: Path | None, wal: str = "stream"
+) -> None:
+    """A base backup of `server` as the cluster of the new `data_dir`. `wal`: `pg_basebackup --wal-method`."""
+    data_dir.mkdir()
+    account = choose_account(data_dir, data_dir / "postgres")
+    installation = readable_installation(find_installation(bin_dir), account)
+    await asyncio.to_thread(_copy_cluster, installation, account, _conninfo(server), data_dir, wal)
+
+
+def signal_to_cluster(data_dir: Path, name: str) -> None:
+    """Leave the empty file by which a server learns at its start what it is to be."""
+    path = data_dir / "postgres" / name
+    path.touch()
+    give(path, choose_account(data_dir, data_dir / "postgres"))
+
+
+def _conninfo(server: embedded.EmbeddedServer) -> str:
+    return f"host={server.socket_dir} port={server.port} user=postgres"
+
+
 def _copy_cluster(
-    installation: Installation, account: Account | None, conninfo: str, data_dir: Path
+    installation: Installation, account: Account | None, conninfo: str, data_dir: Path, wal: str
 ) -> None:
     """`pg_basebackup`, run as whoever the servers run as."""
     cluster = data_dir / "postgres"
     cluster.mkdir(mode=0o700)
     give(cluster, account)
     command = [str(installation.bin_dir / "pg_basebackup"), "--pgdata", str(cluster)]
-    command += ["--dbname", conninfo, "--wal-method", "stream", "--checkpoint", "fast", "--no-sync"]
+    command += ["--dbname", conninfo, "--wal-method", wal, "--checkpoint", "fast", "--no-sync"]
     subprocess.run(
         command,
         check=True,
@@ -164,8 +182,6 @@ def _copy_cluster(
         group=account.gid if account else None,
         extra_groups=[] if account else None,
     )
-    (cluster / "standby.signal").touch()
-    give(cluster / "standby.signal", account)
 
 
 async def _make_synchronous(primary: embedded.EmbeddedServer) -> None:

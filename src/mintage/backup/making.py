@@ -27,13 +27,14 @@ from mintage.backup.manifest import (
     verify_parts,
     write_manifest,
 )
-from mintage.backup.programs import find_program, run_program
+from mintage.backup.programs import find_programs, run_program
 from mintage.db.backed_up import (
     SNAPSHOT,
     StoredPack,
     completed_packs,
     connected,
     count_rows,
+    grantees,
     schema_version,
 )
 from mintage.errors import BackupError
@@ -54,6 +55,7 @@ class _Snapshot:
     schema_version: int
     counts: dict[str, int]
     packs: list[StoredPack]
+    grantees: list[str]
 
 
 async def make_backup(
@@ -91,6 +93,7 @@ async def make_backup(
             counts=snapshot.counts,
             parts=(*parts, *packs),
             missing=tuple(missing),
+            grantees=tuple(snapshot.grantees),
         )
         await verified(folder, manifest, told)
         write_manifest(folder, manifest)
@@ -132,7 +135,7 @@ async def _dump(settings: Settings, direct_dsn: str, folder: Path, told: Told) -
     """The dump, and the counts and packs of the same snapshot."""
     async with connected(direct_dsn) as (connection, dsn):
         major = connection.get_server_version().major
-        program = find_program("pg_dump", major, settings.postgres_bin_dir)
+        program = find_programs("pg_dump", major, settings.postgres_bin_dir)[0]
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             exported, moment, version = await connection.fetchrow(SNAPSHOT) or ("", None, "")
             if moment is None:
@@ -140,6 +143,7 @@ async def _dump(settings: Settings, direct_dsn: str, folder: Path, told: Told) -
             schema = await schema_version(connection)
             counts = await count_rows(connection)
             packs = await completed_packs(connection)
+            granted = await grantees(connection)
             done = 0
 
             def count(_table: str) -> None:
@@ -153,7 +157,7 @@ async def _dump(settings: Settings, direct_dsn: str, folder: Path, told: Told) -
     (folder / DUMP).chmod(0o600)
     with (folder / DUMP).open("rb") as file:
         os.fsync(file.fileno())
-    return _Snapshot(moment.isoformat(), version, schema, counts, packs)
+    return _Snapshot(moment.isoformat(), version, schema, counts, packs, granted)
 
 
 async def _copy_packs(

@@ -25,6 +25,7 @@ _FORM: Final = 1
 _PART_PATH: Final = re.compile(r"[a-z0-9_-][a-z0-9._-]*(/[a-z0-9_-][a-z0-9._-]*)*")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _READ_BYTES: Final = 1024 * 1024
+_INSTEAD: Final = "take another backup, or another copy of this one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ class Manifest:
     """What a backup holds.
 
     `moment`: of the snapshot, ISO 8601. `counts`: rows by table. `missing`: paths in the store of packs
-    that the snapshot names and the store did not hold as they were written.
+    that the snapshot names and the store did not hold as they were written. `grantees`: roles that are not
+    Mintage's own and have rights in the database.
     """
 
     release: str
@@ -51,6 +53,7 @@ class Manifest:
     counts: Mapping[str, int]
     parts: tuple[Part, ...]
     missing: tuple[str, ...]
+    grantees: tuple[str, ...] = ()
 
     @property
     def has_secrets(self) -> bool:
@@ -86,7 +89,7 @@ def read_manifest(folder: Path) -> Manifest:
     except ValueError as error:
         raise BackupError(f"{path} is damaged: it is no JSON ({error})") from None
     if not isinstance(content, dict) or content.get("form") != _FORM:
-        raise BackupError(f"{path} is of another form than {_FORM}: use the release that wrote it")
+        raise BackupError(_other_form(path, content))
     try:
         manifest = Manifest(
             release=str(content["release"]),
@@ -96,6 +99,7 @@ def read_manifest(folder: Path) -> Manifest:
             counts={str(name): int(count) for name, count in content["counts"].items()},
             parts=tuple(_part(entry) for entry in content["parts"]),
             missing=tuple(str(missing) for missing in content["missing"]),
+            grantees=tuple(str(name) for name in content.get("grantees", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BackupError(f"{path} is damaged: {type(error).__name__} {error}") from None
@@ -114,12 +118,12 @@ def verify_parts(folder: Path, manifest: Manifest, told: Callable[[Part], None])
             found = part_of(folder, part.path)
         except OSError as error:
             raise BackupError(
-                f"the backup is broken: {part.path} cannot be read ({error.strerror})"
+                f"the backup is broken: {part.path} cannot be read ({error.strerror}); {_INSTEAD}"
             ) from None
         if found != part:
             raise BackupError(
                 f"the backup is broken: {part.path} has {found.byte_size} bytes of SHA-256 "
-                f"{found.sha256}, its manifest says {part.byte_size} of {part.sha256}; take another backup"
+                f"{found.sha256}, its manifest says {part.byte_size} of {part.sha256}; {_INSTEAD}"
             )
         told(part)
 
@@ -142,6 +146,17 @@ def flush_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _other_form(path: Path, content: object) -> str:
+    form = content.get("form") if isinstance(content, dict) else None
+    if not isinstance(content, dict) or not isinstance(form, int):
+        return f"{path} is no manifest of a backup: it has no form; {_INSTEAD}"
+    release = str(content.get("release", "unknown"))[:40]
+    return (
+        f"{path} is of form {form}, written by release {release}, and this release knows form {_FORM}: "
+        "use that release or a later one"
+    )
 
 
 def _part(entry: Mapping[str, object]) -> Part:
