@@ -13,12 +13,14 @@ import hashlib
 import itertools
 import os
 import re
+import secrets
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -43,6 +45,8 @@ _PARTS_AT_ONCE: Final = 2
 _THREADS_MAX: Final = 16
 _PROBE_BYTES: Final = 4096
 _REFUSALS: Final = frozenset({errno.EACCES, errno.ENOENT, errno.ENOTDIR, errno.EPERM, errno.EROFS})
+_PART_NAME_BITS: Final = 63
+_PATH: Final = re.compile(r"(?:(?!\.\.?/)[a-z0-9._-]+/)*(?!\.\.?$)[a-z0-9._-]+")
 _SCHEMES: Final = ("s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss", "https")
 _STATUS: Final = re.compile(r"status code: (\d{3})(?:.*?<Code>(\w{1,60})</Code>)?", re.DOTALL)
 _NO_CREDENTIALS: Final = re.compile(r"169\.254\.169\.254|metadata\.google|MissingAccount")
@@ -81,10 +85,8 @@ class PackStore:
         self, store: ObjectStore, local_root: Path | None = None, title: str = "the store"
     ) -> None:
         self._store = store
-        self._mode: Literal["create", "overwrite"] = (
-            "create" if local_root is None or _has_hard_links(local_root) else "overwrite"
-        )
         self._local_root = local_root
+        self._has_hard_links = local_root is not None and _has_hard_links(local_root)
         # Folders whose own names are on the disk for good; forgotten when there are many.
         self._lasting_folders: set[Path] = set()
         self._title = title
@@ -111,7 +113,7 @@ class PackStore:
                 raise
             raise SettingsError(f"MINTAGE_STORAGE_URL={self._title}: {wrong}") from None
 
-    async def put(self, path: str, chunks: Iterable[bytes]) -> StoredFile:
+    async def put(self, path: str, chunks: Iterable[bytes | memoryview]) -> StoredFile:
         """Write `chunks` to `path`, all or nothing, and make it last.
 
         Raises `FileTaken` where there is a file already, as far as the store can tell; `StorageFailure`.
@@ -198,61 +200,76 @@ class PackStore:
         except (BaseError, OSError) as error:
             raise StorageFailure(f"the store failed: {type(error).__name__}") from error
 
-    def _put(self, path: str, chunks: Iterable[bytes]) -> StoredFile:
+    def _put(self, path: str, chunks: Iterable[bytes | memoryview]) -> StoredFile:
         digest = hashlib.sha256()
         byte_size = 0
 
-        def counted() -> Iterator[bytes]:
+        def counted() -> Iterator[bytes | memoryview]:
             nonlocal byte_size
             for chunk in chunks:
                 digest.update(chunk)
                 byte_size += len(chunk)
                 yield chunk
 
-        content = counted()
+        if self._local_root is not None:
+            self._write(self._local_root, path, counted())
+        else:
+            self._send(path, counted())
+        return StoredFile(byte_size, digest.hexdigest())
+
+    def _write(self, root: Path, path: str, content: Iterable[bytes | memoryview]) -> None:
+        """Write a new file to the disk: to one beside it, which gets its name when it is whole."""
+        file = _file_at(root, path)
+        # The library lists no file whose name ends so.
+        part = file.with_name(f"{file.name}#{secrets.randbits(_PART_NAME_BITS)}")
+        with _new_file(part) as opened:
+            try:
+                for chunk in content:
+                    _write_all(opened, chunk)
+                if self._has_hard_links:
+                    _give_name(part, file)
+                else:
+                    part.replace(file)
+            finally:
+                part.unlink(missing_ok=True)
+            self._flush_to_disk(opened, root, file)
+
+    def _send(self, path: str, content: Iterator[bytes | memoryview]) -> None:
+        """Send a new file to the store elsewhere. Parts cannot be made to depend on there being none:
+        that is asked before."""
+        attributes = _attributes(path)
         beginning = bytearray()
         for chunk in content:
             beginning += chunk
             if len(beginning) > _ONE_REQUEST_BYTES:
                 break
-        is_whole = len(beginning) <= _ONE_REQUEST_BYTES
-        body = bytes(beginning) if is_whole else itertools.chain((bytes(beginning),), content)
-        attributes = None if self._local_root is not None else _attributes(path)
-        self._send(path, body, attributes)
-        if self._local_root is not None:
-            self._flush_to_disk(self._local_root, path)
-        return StoredFile(byte_size, digest.hexdigest())
-
-    def _send(
-        self, path: str, body: bytes | Iterator[bytes], attributes: dict[str, str] | None
-    ) -> None:
-        """Write a new file. Parts cannot be made to depend on there being none: that is asked before."""
-        if not isinstance(body, bytes):
-            if self._mode == "create" and self._has(path):
+        if len(beginning) > _ONE_REQUEST_BYTES:
+            if self._has(path):
                 raise FileTaken("a file of this path is there already")
             obstore.put(
                 self._store,
                 path,
-                body,
+                itertools.chain([beginning], content),
                 attributes=attributes,
                 use_multipart=True,
                 max_concurrency=_PARTS_AT_ONCE,
             )
             return
+        put = partial(
+            obstore.put,
+            self._store,
+            path,
+            bytes(beginning),
+            attributes=attributes,
+            use_multipart=False,
+        )
         try:
-            obstore.put(
-                self._store,
-                path,
-                body,
-                attributes=attributes,
-                use_multipart=False,
-                mode=self._mode,
-            )
+            put(mode="create")
         except AlreadyExistsError as error:
             raise FileTaken("a file of this path is there already") from error
         except NotSupportedError:
             # A store without conditional writes.
-            obstore.put(self._store, path, body, attributes=attributes, use_multipart=False)
+            put()
 
     def _has(self, path: str) -> bool:
         try:
@@ -261,12 +278,11 @@ class PackStore:
             return False
         return True
 
-    def _flush_to_disk(self, root: Path, path: str) -> None:
+    def _flush_to_disk(self, opened: FileIO, root: Path, file: Path) -> None:
         # The row that follows is durable: the file must be so before it, by content and by name.
+        os.fsync(opened.fileno())
         if len(self._lasting_folders) > _LASTING_FOLDERS_MAX:
             self._lasting_folders.clear()
-        file = root / path
-        _flush(file)
         for folder in file.parents:
             _flush(folder)
             if folder == root or folder in self._lasting_folders:
@@ -379,6 +395,35 @@ def _attributes(path: str) -> dict[str, str]:
         "Content-Disposition": f'attachment; filename="{group}-{index}.{extension}"',
         "Cache-Control": "private, no-store",
     }
+
+
+def _file_at(root: Path, path: str) -> Path:
+    """Where the file of `path` lies, below `root`. Raises `StorageFailure` for what is no path."""
+    if not _PATH.fullmatch(path):
+        raise StorageFailure("this is no path of a file")
+    return root / path
+
+
+def _new_file(file: Path) -> FileIO:
+    try:
+        return FileIO(file, "x")
+    except FileNotFoundError:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return FileIO(file, "x")
+
+
+def _write_all(opened: FileIO, chunk: bytes | memoryview) -> None:
+    # The system may take a part of it only: where the disk is nearly full.
+    rest = memoryview(chunk)
+    while len(rest) > 0:
+        rest = rest[opened.write(rest) :]
+
+
+def _give_name(part: Path, file: Path) -> None:
+    try:
+        os.link(part, file)
+    except FileExistsError as error:
+        raise FileTaken("a file of this path is there already") from error
 
 
 def _has_hard_links(root: Path) -> bool:

@@ -104,7 +104,7 @@ class _Halted(PackStore):
         self._inner, self._halts_after = store, halts_after
         self.has_halted, self.may_go_on = asyncio.Event(), asyncio.Event()
 
-    async def put(self, path: str, chunks: Iterable[bytes]) -> StoredFile:
+    async def put(self, path: str, chunks: Iterable[bytes | memoryview]) -> StoredFile:
         if not self._halts_after:
             await self._halt()
         written = await self._inner.put(path, chunks)

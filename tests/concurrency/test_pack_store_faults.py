@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import obstore
 import pytest
 
 from mintage.operations.pack_execution import process_payload_pack
@@ -108,7 +107,7 @@ async def test_a_full_disk_is_told_by_its_code_and_by_no_word_of_the_machine(
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path))
 
     with monkeypatch.context() as patch:
-        patch.setattr(obstore, "put", full)
+        patch.setattr("mintage.storage._write_all", full)
         outcome = await process_payload_pack(transactions(world), store)
     assert (outcome.result, outcome.error) == ("retried", "STORAGE_FAILED")
     texts = await value(

@@ -211,7 +211,7 @@ async def test_a_worker_that_comes_too_late_closes_nothing_and_removes_its_file(
     late_may_close, late_has_written = asyncio.Event(), asyncio.Event()
 
     class LateStore(PackStore):
-        async def put(self, path: str, chunks: Iterable[bytes]) -> StoredFile:
+        async def put(self, path: str, chunks: Iterable[bytes | memoryview]) -> StoredFile:
             written = await desk.store.put(path, chunks)
             late_has_written.set()
             await late_may_close.wait()
@@ -332,6 +332,18 @@ async def test_a_unit_that_is_missing_fails_the_pack_rather_than_leaving_it_out(
     assert desk.files() == set()
 
 
+@pytest.mark.parametrize("change", ["unit_no = 3 where unit_no = 2", "unit_no = unit_no - 1"])
+async def test_units_that_bear_other_numbers_than_their_own_fail_the_pack(
+    desk: Desk, dsn: str, change: str
+) -> None:
+    await desk.request((await desk.world.minted(3))["mint_batch_id"])
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(f"update mint_unit set {change}")
+    await connection.close()
+    assert (await desk.process()).error == "INTEGRITY_CHECK_FAILED"
+    assert desk.files() == set()
+
+
 async def test_a_batch_voided_before_the_claim_gets_no_pack(desk: Desk) -> None:
     batch_id = (await desk.world.minted(2))["mint_batch_id"]
     group = await desk.request(batch_id)
@@ -350,7 +362,9 @@ async def test_a_batch_voided_while_a_pack_is_written_gets_no_pack(
     await desk.request(batch_id)
     put = PackStore.put
 
-    async def put_and_void(self: PackStore, path: str, chunks: Iterable[bytes]) -> StoredFile:
+    async def put_and_void(
+        self: PackStore, path: str, chunks: Iterable[bytes | memoryview]
+    ) -> StoredFile:
         written = await put(self, path, chunks)
         await desk.void(batch_id)
         return written

@@ -36,7 +36,8 @@ def test_ids_are_uuids_of_version_7_ascending_within_their_bounds(
     quantity, first, count = units
     source = seeded_bytes(seed)
     low = unit_ids.draw_unit_id_low(created_at_ms, source)
-    ids = uuids(unit_ids.unit_id_chunk(low, first, count, quantity, source))
+    chunk = unit_ids.unit_id_chunk(low, first, count, quantity, source)
+    ids = uuids(chunk)
     assert {(each.version, each.variant) for each in ids} == {(7, uuid.RFC_4122)}
     assert {each.int >> 80 for each in ids} == {created_at_ms}
     assert ids == sorted(set(ids))
@@ -45,6 +46,7 @@ def test_ids_are_uuids_of_version_7_ascending_within_their_bounds(
     assert ids[-1] <= highest <= unit_ids.unit_id_high(low)
     numbers = [unit_ids.unit_no_of(low, quantity, each) for each in ids]
     assert numbers == list(range(first, first + count))
+    assert unit_ids.unit_nos_of(low, quantity, chunk.tobytes()).tolist() == numbers
 
 
 @given(unit_ranges())
@@ -110,6 +112,26 @@ def test_a_foreign_id_has_no_unit_number() -> None:
     for foreign in (other, uuid.UUID(int=low.int - 1), uuid.UUID(int=0), remainder):
         with pytest.raises(RuleViolation, match="not an id of this batch"):
             unit_ids.unit_no_of(low, 3, foreign)
+        with pytest.raises(RuleViolation, match="not ids of this batch"):
+            unit_ids.unit_nos_of(low, 3, low.bytes + foreign.bytes)
+
+
+@given(st.lists(st.uuids(), min_size=1, max_size=5), quantities, st.booleans())
+def test_many_ids_have_numbers_where_each_has_one(
+    drawn: list[uuid.UUID], quantity: int, have_the_head: bool
+) -> None:
+    low = unit_ids.draw_unit_id_low(CREATED_AT_MS, seeded_bytes(7))
+    ids = [
+        uuid.UUID(bytes=low.bytes[:8] + each.bytes[8:]) if have_the_head else each for each in drawn
+    ]
+    octets = b"".join(each.bytes for each in ids)
+    try:
+        numbers = [unit_ids.unit_no_of(low, quantity, each) for each in ids]
+    except RuleViolation:
+        with pytest.raises(RuleViolation):
+            unit_ids.unit_nos_of(low, quantity, octets)
+    else:
+        assert unit_ids.unit_nos_of(low, quantity, octets).tolist() == numbers
 
 
 @pytest.mark.parametrize(

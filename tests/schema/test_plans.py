@@ -112,6 +112,10 @@ OTHERS: dict[str, tuple[set[str], Values]] = {
         {"mint_batch_pkey", "mint_job_pkey|mint_job_id"},
         lambda f: (f.brand_id, f.batch_id),
     ),
+    "unit_row.of_untouched_slice": (
+        {"mint_unit_pkey", "unit_state_pkey"},
+        lambda f: (f.brand_id, f.batch_id, *f.slice_of_batch(0, 1000)),
+    ),
     "unit_row.of_slice": (
         {"mint_unit_pkey", "unit_state_pkey"},
         lambda f: (f.brand_id, f.batch_id, *f.slice_of_batch(0, 1000)),

@@ -10,13 +10,18 @@ import stat
 import tempfile
 import threading
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from mintage import storage
 from mintage.settings import SettingsError
-from mintage.storage import PackStore, StorageFailure, StoreAway, open_pack_store
+from mintage.storage import FileTaken, PackStore, StorageFailure, StoreAway, open_pack_store
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 
 @pytest.fixture
@@ -70,6 +75,51 @@ async def test_a_file_whose_writing_fails_is_never_there(store: PackStore) -> No
     with pytest.raises(RuntimeError, match="no ink"):
         await store.put("a/b.csv", chunks())
     assert await store.head("a/b.csv") is None
+
+
+async def test_a_file_that_is_there_is_left_as_it_is(store: PackStore, tmp_path: Path) -> None:
+    await store.put("a/b.csv", [b"first"])
+    with pytest.raises(FileTaken):
+        await store.put("a/b.csv", [b"second"])
+    assert await _read(store, "a/b.csv", 0, 5) == b"first"
+    assert [path.name for path in tmp_path.rglob("b.csv*")] == ["b.csv"]
+
+
+async def test_where_files_cannot_be_linked_they_are_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    store = open_pack_store(None, tmp_path)
+    await store.put("a/b.csv", [b"abc"])
+    assert [path.name for path in tmp_path.rglob("b.csv*")] == ["b.csv"]
+    assert await _read(store, "a/b.csv", 0, 3) == b"abc"
+
+
+async def test_a_system_that_takes_a_part_of_each_write_gets_the_rest(
+    store: PackStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Reluctant(FileIO):
+        def write(self, content: Buffer, /) -> int:
+            return super().write(bytes(content)[:3])
+
+    monkeypatch.setattr(storage, "FileIO", Reluctant)
+    written = await store.put("a/b.csv", [b"0123456789", memoryview(b"abcd")])
+    assert written.byte_size == 14
+    assert await _read(store, "a/b.csv", 0, 14) == b"0123456789abcd"
+
+
+@pytest.mark.parametrize(
+    "path", ["", "/a.csv", "a//b.csv", "a/", "../a.csv", "a/../b.csv", "a/..", "./a.csv", "a/B.csv"]
+)
+async def test_what_is_no_path_is_written_nowhere(
+    store: PackStore, tmp_path: Path, path: str
+) -> None:
+    with pytest.raises(StorageFailure, match="no path"):
+        await store.put(path, [b"x"])
+    assert [each for each in tmp_path.rglob("*") if each.is_file()] == []
 
 
 async def test_a_missing_file_has_no_size_cannot_be_read_and_may_be_deleted(

@@ -162,7 +162,7 @@ async def _write_manifest(
     return await tools.store.put(file_path(claim), _told(chunks))
 
 
-def _told(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _told(chunks: Iterator[bytes | memoryview]) -> Iterator[bytes | memoryview]:
     steps.reached("pack_rows_read")
     for chunk in chunks:
         yield chunk

@@ -11,20 +11,19 @@ from uuid import UUID
 
 import asyncpg
 import numpy as np
-from numpy.typing import NDArray
 
 from mintage.db.queries import query
 from mintage.operations.call import Call
 from mintage.operations.resolver_urls import brand_base_url, resolver_url
 from mintage.packs.columns import UnitColumns, UrlEnd
 from mintage.rules.lifecycle import ActivationMode, IdentityMode, UnitStatus, unit_status
-from mintage.rules.unit_ids import unit_id_bounds
+from mintage.rules.unit_ids import unit_id_bounds, unit_nos_of
+from mintage.rules.violation import RuleViolation
 
+_OF_UNTOUCHED_SLICE: Final = query("unit_row", "of_untouched_slice")
 _OF_SLICE: Final = query("unit_row", "of_slice")
 _LOTS: Final = query("mint_batch", "lots")
 _ANY_ID: Final = UUID(int=0)
-# PostgreSQL's binary form of an integer array: a head of 20 octets, then length and value of each.
-_ARRAY_HEAD_OCTETS: Final = 20
 
 
 class SliceIncomplete(Exception):
@@ -66,7 +65,6 @@ async def read_unit_columns(
     lots = await _read_lots(call, batch)
     end = first_unit_no + unit_count
     columns: list[UnitColumns] = []
-    numbers: list[NDArray[np.int32]] = []
     parts: list[Lot | None] = [*lots] or [None]
     for lot in parts:
         start, stop = first_unit_no, end
@@ -75,17 +73,48 @@ async def read_unit_columns(
             stop = min(stop, lot.first_unit_no + lot.quantity)
         if start >= stop:
             continue
-        bounds = unit_id_bounds(batch.unit_id_low, batch.requested_quantity, start, stop - start)
-        records = await call.connection.fetch(
-            _OF_SLICE, call.brand_id, batch.mint_batch_id, *bounds
-        )
-        for record in sorted(records, key=lambda each: each["first_unit_no"]):
-            numbers.append(_integers(record["unit_nos"]))
-            columns.append(_part(batch, base_url, lot, record))
-    found = np.concatenate(numbers) if numbers else np.empty(0, np.int32)
-    if not np.array_equal(found, np.arange(first_unit_no, end)):
-        raise SliceIncomplete(f"{len(found)} units found where {unit_count} are due")
+        records = await _read_slice(call, batch, start, stop - start)
+        _require_each_once(batch, records, start, stop)
+        columns += [_part(batch, base_url, lot, record) for record in records]
+    found = sum(part.count for part in columns)
+    if found != unit_count:
+        raise SliceIncomplete(f"{found} units are in a lot where {unit_count} are due")
     return columns
+
+
+async def _read_slice(
+    call: Call, batch: BatchFacts, first_unit_no: int, unit_count: int
+) -> list[asyncpg.Record]:
+    """The rows of `of_slice`, in the order of their units."""
+    bounds = unit_id_bounds(batch.unit_id_low, batch.requested_quantity, first_unit_no, unit_count)
+    key = (call.brand_id, batch.mint_batch_id, *bounds)
+    whole = await call.connection.fetchrow(_OF_UNTOUCHED_SLICE, *key)
+    if whole is None or whole["ids"] is None:
+        return []
+    if not whole["is_touched"] and whole["created_at"] == whole["last_created_at"]:
+        return [whole]
+    records = await call.connection.fetch(_OF_SLICE, *key)
+    return sorted(records, key=lambda each: each["first_unit_no"])
+
+
+def _require_each_once(
+    batch: BatchFacts, records: list[asyncpg.Record], start: int, stop: int
+) -> None:
+    """Raises `SliceIncomplete` unless the ids are those of units `start` … `stop` − 1, in their order, and
+    the rows bear such numbers."""
+    ids = b"".join(record["ids"] for record in records)
+    try:
+        found = unit_nos_of(batch.unit_id_low, batch.requested_quantity, ids)
+    except RuleViolation as violation:
+        raise SliceIncomplete("a unit has an id that its batch cannot have") from violation
+    if not np.array_equal(found, np.arange(start, stop, dtype=np.uint64)):
+        raise SliceIncomplete(f"{len(found)} units found where {stop - start} are due")
+    next_no = start
+    for record in records:
+        last_no = next_no + len(record["ids"]) // 16 - 1
+        if (record["first_unit_no"], record["last_unit_no"]) != (next_no, last_no):
+            raise SliceIncomplete("a unit bears a number that is not its own")
+        next_no = last_no + 1
 
 
 def _untouched_status(batch: BatchFacts, lot: Lot | None) -> UnitStatus:
@@ -124,8 +153,8 @@ def _part(batch: BatchFacts, base_url: str, lot: Lot | None, record: asyncpg.Rec
         count=len(record["ids"]) // 16,
         ids=record["ids"],
         serials=record["serials"],
-        activated=frozenset(number - first for number in record["activated"] or ()),
-        revoked=frozenset(number - first for number in record["revoked"] or ()),
+        activated=frozenset(number - first for number in record.get("activated") or ()),
+        revoked=frozenset(number - first for number in record.get("revoked") or ()),
         untouched_status=_untouched_status(batch, lot),
         url_start=url_start,
         url_ends_in=url_ends_in,
@@ -144,8 +173,3 @@ def _url(batch: BatchFacts, base_url: str, lot: Lot | None) -> tuple[str, UrlEnd
     if batch.gtin14 is None:
         return url.removesuffix(str(_ANY_ID)), "id"
     return url.removesuffix("0"), "serial"
-
-
-def _integers(array: bytes) -> NDArray[np.int32]:
-    pairs = np.frombuffer(array, ">i4", offset=_ARRAY_HEAD_OCTETS)
-    return pairs[1::2].astype(np.int32)

@@ -13,17 +13,12 @@ from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mintage.packs.rows import UnitRow
 from mintage.rules.gs1 import percent_encode
 from mintage.rules.lifecycle import UnitStatus
 
 UrlEnd = Literal["nothing", "id", "serial"]
-ID_CHARACTERS: Final = 36
 _ID_OCTETS: Final = 16
-_ID_GROUPS: Final = (8, 4, 4, 4, 12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +53,6 @@ def rows_of(columns: list[UnitColumns]) -> Iterator[UnitRow]:
     """The units as rows, in their order."""
     for part in columns:
         yield from _rows(part)
-
-
-def id_texts(part: UnitColumns) -> NDArray[np.uint8]:
-    """The ids in their text form (RFC 9562 §4): shape (count, 36), ASCII."""
-    digits = np.frombuffer(part.ids.hex().encode(), np.uint8).reshape(part.count, 2 * _ID_OCTETS)
-    texts = np.full((part.count, ID_CHARACTERS), ord("-"), np.uint8)
-    start = 0
-    for hyphens, length in enumerate(_ID_GROUPS):
-        texts[:, start + hyphens : start + hyphens + length] = digits[:, start : start + length]
-        start += length
-    return texts
 
 
 def _rows(part: UnitColumns) -> Iterator[UnitRow]:

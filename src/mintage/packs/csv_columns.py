@@ -8,37 +8,76 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Final
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mintage.packs.columns import UnitColumns, UrlEnd, id_texts, rows_of
+from mintage.packs.columns import UnitColumns, UrlEnd, rows_of
 from mintage.packs.context import PackContext
 from mintage.packs.csv_pack import COLUMNS, fields_of
 from mintage.packs.print_profiles import PrintProfile
 from mintage.packs.tables import PLAIN, encoded, header, lines_of, utc_text
 
-_LINES_A_BLOCK: Final = 1000
+_ID_HALF_OCTETS: Final = 8
+
+Columns = NDArray[np.uint8]
+"""One field of all lines, or a part of it: shape (lines, characters), ASCII."""
 
 
-def write_csv_columns(context: PackContext, columns: list[UnitColumns]) -> Iterator[bytes]:
-    """The file of a slice: the header, then the lines of each part, in blocks of some 200 KB."""
+def write_csv_columns(
+    context: PackContext, columns: list[UnitColumns]
+) -> Iterator[bytes | memoryview]:
+    """The file of a slice: the header, then the lines of each part, all at once where they are uniform."""
     form = context.profile or PLAIN
     yield from encoded(form, [header(COLUMNS, form)])
     for part in columns:
-        serials = _serials_in_columns(part) if _may_be_uniform(part, form) else None
-        if serials is not None:
-            yield from _lines_of_one_length(part, serials, form)
+        fields = _uniform_fields(part, form)
+        if fields is not None:
+            yield _lines_of_one_length(part.count, fields)
         else:
             for lines in lines_of(fields_of(rows_of([part])), form):
                 yield lines.encode()
 
 
-def _may_be_uniform(part: UnitColumns, form: PrintProfile) -> bool:
-    return form.quoting == "all" and part.are_untouched
+def _uniform_fields(part: UnitColumns, form: PrintProfile) -> list[bytes | Columns] | None:
+    """What follows one another in each line, as far as it differs by columns; None where lengths differ."""
+    if form.quoting != "all" or not part.are_untouched:
+        return None
+    ids, serials = _ids_in_columns(part), _serials_in_columns(part)
+    if ids is None or serials is None:
+        return None
+    between = f'"{form.delimiter}"'.encode()
+    url_ends: dict[UrlEnd, list[bytes | Columns]] = {
+        "nothing": [],
+        "id": ids,
+        "serial": [serials],
+    }
+    common = [part.gtin or "", part.untouched_status, utc_text(part.created_at)]
+    return [
+        b'"',
+        *ids,
+        between + part.url_start.encode(),
+        *url_ends[part.url_ends_in],
+        between,
+        serials,
+        between + between.join(each.encode() for each in common) + f'"{form.line_end}'.encode(),
+    ]
 
 
-def _serials_in_columns(part: UnitColumns) -> NDArray[np.uint8] | None:
+def _ids_in_columns(part: UnitColumns) -> list[bytes | Columns] | None:
+    """The ids in their text form (RFC 9562 §4); None unless they have the first half in common, as those
+    of one batch have."""
+    halves = np.frombuffer(part.ids, np.uint64).reshape(-1, 2)
+    if (halves[:, 0] != halves[0, 0]).any():
+        return None
+    digits = np.frombuffer(halves[:, 1].tobytes().hex().encode(), np.uint8)
+    digits = digits.reshape(part.count, 2 * _ID_HALF_OCTETS)
+    beginning = str(UUID(bytes=part.ids[: 2 * _ID_HALF_OCTETS]))[:19].encode()
+    return [beginning, digits[:, :4], b"-", digits[:, 4:]]
+
+
+def _serials_in_columns(part: UnitColumns) -> Columns | None:
     """The serials, a line of the array each; None unless all are of one length, letters and digits."""
     if part.serials is None:
         return np.empty((part.count, 0), np.uint8)
@@ -49,37 +88,17 @@ def _serials_in_columns(part: UnitColumns) -> NDArray[np.uint8] | None:
     return lines[:, :-1] if (lines[:, -1] == ord("\n")).all() else None
 
 
-def _lines_of_one_length(
-    part: UnitColumns, serials: NDArray[np.uint8], form: PrintProfile
-) -> Iterator[bytes]:
-    ids = id_texts(part)
-    between = f'"{form.delimiter}"'
-    end = f'{between}{utc_text(part.created_at)}"{form.line_end}'
-    ends: dict[UrlEnd, NDArray[np.uint8]] = {
-        "nothing": np.empty((part.count, 0), np.uint8),
-        "id": ids,
-        "serial": serials,
-    }
-    fields: list[bytes | NDArray[np.uint8]] = [
-        b'"',
-        ids,
-        f"{between}{part.url_start}".encode(),
-        ends[part.url_ends_in],
-        between.encode(),
-        serials,
-        f"{between}{part.gtin or ''}{between}{part.untouched_status}{end}".encode(),
-    ]
+def _lines_of_one_length(count: int, fields: list[bytes | Columns]) -> memoryview:
     one_line = b"".join(each if isinstance(each, bytes) else each[0].tobytes() for each in fields)
-    # Every line is the first one, then values are laid over it; a block at a time, which a cache holds.
-    block = np.tile(np.frombuffer(one_line, np.uint8), (min(_LINES_A_BLOCK, part.count), 1))
-    for start in range(0, part.count, _LINES_A_BLOCK):
-        lines = block[: part.count - start]
-        place = 0
-        for each in fields:
-            if isinstance(each, bytes):
-                place += len(each)
-                continue
-            width = each.shape[1]
-            lines[:, place : place + width] = each[start : start + _LINES_A_BLOCK]
-            place += width
-        yield lines.tobytes()
+    # Every line is the first one, then values are laid over it.
+    lines = np.empty((count, len(one_line)), np.uint8)
+    lines[:] = np.frombuffer(one_line, np.uint8)
+    place = 0
+    for each in fields:
+        if isinstance(each, bytes):
+            place += len(each)
+            continue
+        width = each.shape[1]
+        lines[:, place : place + width] = each
+        place += width
+    return lines.reshape(-1).data

@@ -40,7 +40,7 @@ Writer = Callable[[PackContext, Iterable[UnitRow]], Iterator[bytes]]
 """Rows in unit order in, the file's bytes in order out; holds no more than a slice's worth of them.
 
 The same context and rows give the same bytes: no clock, no randomness."""
-ColumnWriter = Callable[[PackContext, list[UnitColumns]], Iterator[bytes]]
+ColumnWriter = Callable[[PackContext, list[UnitColumns]], Iterator[bytes | memoryview]]
 """The same bytes from columns, for a format that is written faster so."""
 Verifier = Callable[[PackContext, Sequence[UnitRow], Path], None]
 """Reads a written file back, a sample of it, before the pack is closed. Raises `PackUnreadable`."""

@@ -15,7 +15,7 @@ from mintage.packs.formats import FORMATS
 
 def pack_chunks(
     format_name: str, context: PackContext, columns: list[UnitColumns]
-) -> Iterator[bytes]:
+) -> Iterator[bytes | memoryview]:
     """The bytes of a pack in order, made while they are taken."""
     pack_format = FORMATS[format_name]
     if pack_format.write_columns is not None:
