@@ -281,6 +281,9 @@ class PackStore:
     def _flush_to_disk(self, opened: FileIO, root: Path, file: Path) -> None:
         # The row that follows is durable: the file must be so before it, by content and by name.
         os.fsync(opened.fileno())
+        if file.parent in self._lasting_folders:
+            _flush(file.parent)
+            return
         if len(self._lasting_folders) > _LASTING_FOLDERS_MAX:
             self._lasting_folders.clear()
         for folder in file.parents:

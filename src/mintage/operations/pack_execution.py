@@ -192,6 +192,7 @@ async def _start(call: Call, item: asyncpg.Record) -> PackClaim | PackOutcome:
             identity_mode=pack["identity_mode"],
             activation_mode=pack["activation_mode"],
             is_voided=False,
+            base_url=pack["base_url"],
         ),
         facts=PackFacts(**{each.name: pack[each.name] for each in fields(PackFacts)}),
         origin=Origin(pack["request_id"], pack["traceparent"]),

@@ -50,6 +50,7 @@ async def preview_payload_pack(call: Call, arguments: RequestPayloadPacks) -> An
         identity_mode=batch["identity_mode"],
         activation_mode=batch["activation_mode"],
         is_voided=False,
+        base_url=batch["base_url"],
     )
     try:
         columns = await read_unit_columns(call, facts, 0, 1)

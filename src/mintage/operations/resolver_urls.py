@@ -20,10 +20,14 @@ async def brand_base_url(call: Call) -> str:
 
     Raises `LookupError` for a brand without one: `create_brand` gives each its first.
     """
-    base_url: str | None = await call.connection.fetchval(_PRIMARY_BASE_URL, call.brand_id)
-    if base_url is None:
+    return settled_base_url(await call.connection.fetchval(_PRIMARY_BASE_URL, call.brand_id))
+
+
+def settled_base_url(found: str | None) -> str:
+    """The same of what a statement has `found` beside other things."""
+    if found is None:
         raise LookupError("the brand has no primary host")
-    return base_url.removesuffix("/")
+    return found.removesuffix("/")
 
 
 def resolver_url(

@@ -14,7 +14,7 @@ import numpy as np
 
 from mintage.db.queries import query
 from mintage.operations.call import Call
-from mintage.operations.resolver_urls import brand_base_url, resolver_url
+from mintage.operations.resolver_urls import resolver_url, settled_base_url
 from mintage.packs.columns import UnitColumns, UrlEnd
 from mintage.rules.lifecycle import ActivationMode, IdentityMode, UnitStatus, unit_status
 from mintage.rules.unit_ids import unit_id_bounds, unit_nos_of
@@ -32,7 +32,7 @@ class SliceIncomplete(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BatchFacts:
-    """What all units of a batch have in common."""
+    """What all units of a batch have in common. `base_url` is of the brand's primary host, if it has one."""
 
     mint_batch_id: UUID
     unit_id_low: UUID
@@ -41,6 +41,7 @@ class BatchFacts:
     identity_mode: IdentityMode
     activation_mode: ActivationMode
     is_voided: bool
+    base_url: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ async def read_unit_columns(
 
     Raises `SliceIncomplete` unless each of them is there exactly once.
     """
-    base_url = await brand_base_url(call)
+    base_url = settled_base_url(batch.base_url)
     lots = await _read_lots(call, batch)
     end = first_unit_no + unit_count
     columns: list[UnitColumns] = []

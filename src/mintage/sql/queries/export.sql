@@ -30,10 +30,12 @@ select
   brand.name as brand_name,
   brand.gcp_length,
   brand.biz_location,
-  brand.read_point
+  brand.read_point,
+  host.base_url
 from mint_batch as batch
 join product on product.brand_id = batch.brand_id and product.id = batch.product_id
 join brand on brand.id = batch.brand_id
+left join brand_host as host on host.brand_id = batch.brand_id and host.is_primary
 left join product_batch on product_batch.brand_id = batch.brand_id and product_batch.id = batch.product_batch_id
 where batch.brand_id = $1
   and batch.id = $2
@@ -201,6 +203,7 @@ select
   brand.gcp_length,
   brand.biz_location,
   brand.read_point,
+  host.base_url,
   export_group.options,
   export_group.status as group_status,
   export_group.request_id,
@@ -213,6 +216,7 @@ join export_group on export_group.brand_id = pack.brand_id and export_group.id =
 join mint_batch as batch on batch.brand_id = pack.brand_id and batch.id = pack.mint_batch_id
 join product on product.brand_id = pack.brand_id and product.id = pack.product_id
 join brand on brand.id = pack.brand_id
+left join brand_host as host on host.brand_id = pack.brand_id and host.is_primary
 left join product_batch on product_batch.brand_id = pack.brand_id and product_batch.id = batch.product_batch_id
 where pack.brand_id = $1
   and pack.id = $2
