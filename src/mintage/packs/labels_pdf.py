@@ -13,7 +13,7 @@ from typing import Final
 from mintage.packs.context import PackContext
 from mintage.packs.label_document import LabelDocument, symbol_frame, symbol_operators
 from mintage.packs.label_fonts import REPLACEMENT, font_of
-from mintage.packs.label_layout import POINT_MM, Layout, Needs, TextAmount, lay_out
+from mintage.packs.label_layout import POINT_MM, Box, Needs, TextAmount, lay_out
 from mintage.packs.label_options import LabelsPdfOptions
 from mintage.packs.label_sheets import Sheet
 from mintage.packs.label_text import LabelText, SetLine, set_text
@@ -58,6 +58,17 @@ class _PageMarks:
     note_baseline_mm: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What many labels have in common: what comes before the symbol's modules, text above it, and what is
+    set in the box below with each unit's details."""
+
+    of_symbol: str
+    above: list[str]
+    headings_below: tuple[str, ...]
+    below: Box | None
+
+
 class _Writer:
     """Labels as they come, in pages; holds the pages' operators until the file is finished."""
 
@@ -78,7 +89,7 @@ class _Writer:
             context.brand_name,
             context.generated_at,
         )
-        self._layouts: dict[tuple[int, int, int], tuple[Layout, str]] = {}
+        self._frames: dict[tuple[int, int, int], _Frame] = {}
         self._marks = _PageMarks(
             _crop_marks(sheet) if options.crop_marks else [], _note_baseline(sheet)
         )
@@ -96,17 +107,13 @@ class _Writer:
             self._finish_page()
         symbol = symbol_of(row, self._options.symbol, self._options.error_correction)
         details = self._text.details(row)
-        layout, frame = self._layout(symbol, TextAmount(len(self._headings), len(details)))
+        frame = self._frame(symbol, TextAmount(len(self._headings), len(details)))
         operators = self._operators
         operators.append(self._corners[self._position])
-        operators.append(symbol_operators(symbol, frame))
-        if layout.above is not None:
-            self._add_text(set_text(layout.above, self._headings, ()))
-            headings: tuple[str, ...] = ()
-        else:
-            headings = self._headings
-        if layout.below is not None:
-            self._add_text(set_text(layout.below, headings, details))
+        operators += frame.above
+        operators.append(symbol_operators(symbol, frame.of_symbol))
+        if frame.below is not None:
+            operators += self._text_operators(set_text(frame.below, frame.headings_below, details))
         operators.append("Q")
         self._position += 1
         self._added += 1
@@ -116,18 +123,19 @@ class _Writer:
         self._finish_page()
         return self._document.chunks()
 
-    def _add_text(self, lines: list[SetLine]) -> None:
+    def _text_operators(self, lines: list[SetLine]) -> list[str]:
         height_mm = self._sheet.label_height_mm
-        for line in lines:
-            bottom_mm = height_mm - line.baseline_mm
-            self._operators.append(
-                self._document.text(line.weight, line.size_pt, line.text, line.left_mm, bottom_mm)
+        return [
+            self._document.text(
+                line.weight, line.size_pt, line.text, line.left_mm, height_mm - line.baseline_mm
             )
+            for line in lines
+        ]
 
-    def _layout(self, symbol: Symbol, amount: TextAmount) -> tuple[Layout, str]:
-        """The layout of a label with such a symbol, and what comes before the symbol's modules."""
+    def _frame(self, symbol: Symbol, amount: TextAmount) -> _Frame:
+        """What labels with such a symbol and so many lines have in common."""
         key = (symbol.width, symbol.height, amount.details)
-        found = self._layouts.get(key)
+        found = self._frames.get(key)
         if found is not None:
             return found
         needs = Needs(
@@ -140,7 +148,7 @@ class _Writer:
         )
         layout = lay_out(self._sheet, needs)
         bottom_mm = self._sheet.label_height_mm - layout.symbol_top_mm - layout.symbol_height_mm
-        frame = symbol_frame(
+        of_symbol = symbol_frame(
             symbol.width,
             symbol.height,
             layout.symbol_left_mm,
@@ -148,8 +156,13 @@ class _Writer:
             layout.symbol_width_mm,
             layout.symbol_height_mm,
         )
-        self._layouts[key] = layout, frame
-        return layout, frame
+        if layout.above is None:
+            frame = _Frame(of_symbol, [], self._headings, layout.below)
+        else:
+            above = self._text_operators(set_text(layout.above, self._headings, ()))
+            frame = _Frame(of_symbol, above, (), layout.below)
+        self._frames[key] = frame
+        return frame
 
     def _finish_page(self) -> None:
         if self._marks.note_baseline_mm is not None:
