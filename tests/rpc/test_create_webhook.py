@@ -54,6 +54,7 @@ async def test_a_webhook_has_a_secret_of_standard_webhooks(world: World) -> None
         "disabled_reason": None,
         "disabled_at": None,
         "failing_since": None,
+        "held_until": None,
         "created_at": 0,
     }
 

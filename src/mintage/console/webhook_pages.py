@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -84,6 +85,7 @@ async def _webhooks_page(
         chosen=next((each for each in listed["webhooks"] if each["id"] == chosen), None),
         deliveries=deliveries,
         event_types=WEBHOOK_EVENT_TYPES,
+        now=datetime.now(UTC),
     )
 
 

@@ -21,6 +21,7 @@ class WebhookRow(Wire):
     disabled_reason: DisabledReason | None
     disabled_at: Moment | None
     failing_since: Moment | None
+    held_until: Moment | None
     created_at: Moment
 
 

@@ -27,6 +27,7 @@ from mintage.rules.webhooks import (
     DeliveryFailure,
     DisabledReason,
     WebhookDeliveryStatus,
+    asked_delay_s,
     retry_delay_s,
 )
 from mintage.telemetry import logger
@@ -62,11 +63,15 @@ class WebhookRequest:
 
 @dataclass(frozen=True, slots=True)
 class WebhookAnswer:
-    """What became of a request: `failure` None means delivered. `excerpt`: of the answer, for people."""
+    """What became of a request: `failure` None means delivered. `excerpt`: of the answer, for people.
+
+    `retry_after`: that header of an answer of `RETRY_AFTER_STATUSES`, as it came.
+    """
 
     answer_code: int | None = None
     failure: DeliveryFailure | None = None
     excerpt: str | None = None
+    retry_after: str | None = None
 
 
 Send = Callable[[WebhookRequest], Awaitable[WebhookAnswer]]
@@ -86,7 +91,8 @@ async def send_due_webhook(transactions: Transactions, send: Send) -> SendResult
     """Send one delivery that is due, and close it; `idle` when there is none, `busy` when others claim now.
 
     2xx is delivered; 410 disables the webhook; anything else is tried again by the schedule of
-    `Limits.webhook_retry_s`, then failed. A webhook that has failed for `webhook_disable_days` is disabled.
+    `Limits.webhook_retry_s`, then failed. A `Retry-After` holds the whole webhook back until then. A webhook
+    that has failed for `webhook_disable_days` is disabled.
     """
     claim = await _claim(transactions.for_caller(SYSTEM))
     if not isinstance(claim, _Claim):
@@ -188,8 +194,14 @@ async def _close(call: Call, claim: _Claim, answer: WebhookAnswer) -> SendResult
     if answer.failure is None:
         await call.connection.execute(_NOTE_SUCCESS, call.brand_id, claim.webhook_id)
         return await _end(call, claim, answer, "delivered", None)
+    schedule_s = call.limits.webhook_retry_s
+    asked_s = asked_delay_s(answer.retry_after, schedule_s, call.now)
     failing_since: datetime | None = await call.connection.fetchval(
-        _NOTE_FAILURE, call.brand_id, claim.webhook_id, call.now
+        _NOTE_FAILURE,
+        call.brand_id,
+        claim.webhook_id,
+        call.now,
+        call.now + timedelta(seconds=asked_s) if asked_s else None,
     )
     _log.warning(
         "a webhook was not delivered",
@@ -206,7 +218,7 @@ async def _close(call: Call, claim: _Claim, answer: WebhookAnswer) -> SendResult
     ):
         reason = "failing"
     draw = secrets.randbelow(_DRAWS) / (_DRAWS - 1)
-    delay_s = retry_delay_s(call.limits.webhook_retry_s, claim.attempts, draw)
+    delay_s = retry_delay_s(schedule_s, claim.attempts, draw, asked_s)
     if reason is not None:
         await _disable(call, claim.webhook_id, reason)
         ended = await _end(call, claim, answer, "failed", None)

@@ -33,7 +33,7 @@ _INSERT: Final = query("webhook", "insert")
 _REPLACE: Final = query("webhook", "replace")
 _NEWEST: Final = query("webhook", "list_newest")
 _FIND: Final = query("webhook", "find")
-_HOLD: Final = query("webhook", "hold")
+_TAKE_UP: Final = query("webhook", "take_up")
 _REMOVE: Final = query("webhook", "remove")
 _END_PENDING: Final = query("webhook_delivery", "end_pending")
 _DELIVERIES: Final = query("webhook_delivery", "list_of_webhook")
@@ -130,7 +130,7 @@ async def redeliver_webhook(call: Call, arguments: RedeliverWebhook) -> Answer:
     """
     delivery_id = arguments.webhook_delivery_id
     webhook_id = await call.connection.fetchval(_WEBHOOK_OF, call.brand_id, delivery_id)
-    status = await call.connection.fetchval(_HOLD, call.brand_id, webhook_id)
+    status = await call.connection.fetchval(_TAKE_UP, call.brand_id, webhook_id)
     if status is None:
         raise not_found("webhook delivery")
     if status != "active":

@@ -626,6 +626,7 @@ create table webhook (
   created_by       uuid,
   created_at       timestamptz not null,
   removed_at       timestamptz,
+  held_until       timestamptz,
   primary key (brand_id, id),
   check ((status = 'disabled') = (disabled_reason is not null)),
   check ((status = 'disabled') = (disabled_at is not null)),
@@ -657,6 +658,8 @@ create table webhook_delivery (
   answer_excerpt  text,
   delivered_at    timestamptz,
   created_at      timestamptz not null,
+  request_id      text,
+  traceparent     text,
   primary key (brand_id, id),
   unique (brand_id, webhook_id, event_id),
   foreign key (brand_id, webhook_id) references webhook (brand_id, id),
@@ -665,6 +668,8 @@ create table webhook_delivery (
   check ((status = 'delivered') = (delivered_at is not null))
 );
 create index webhook_delivery_due on webhook_delivery (brand_id, webhook_id, next_try_at, id) where status = 'pending';
+create index webhook_delivery_under_way on webhook_delivery (brand_id, webhook_id, lease_until)
+  where lease_until is not null;
 create index webhook_delivery_newest on webhook_delivery (brand_id, webhook_id, created_at desc, id desc);
 create index webhook_delivery_status on webhook_delivery (brand_id, webhook_id, status, created_at desc, id desc);
 create index webhook_delivery_age on webhook_delivery (brand_id, created_at, id);

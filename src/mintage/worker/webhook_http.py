@@ -27,7 +27,7 @@ from mintage.rules.webhook_urls import (
     may_be_called,
     read_webhook_url,
 )
-from mintage.rules.webhooks import DeliveryFailure
+from mintage.rules.webhooks import RETRY_AFTER_STATUSES, DeliveryFailure
 from mintage.settings import Limits
 
 Address = IPv4Address | IPv6Address
@@ -146,7 +146,9 @@ class WebhookSender:
         except httpx2.HTTPError:
             pass  # What was read of it will do: it is for people.
         failure: DeliveryFailure = "GONE" if status == _GONE else "HTTP_STATUS"
-        return WebhookAnswer(status, failure, _excerpt(bytes(body)))
+        said = response.headers.get("retry-after")
+        retry_after = said if status in RETRY_AFTER_STATUSES else None
+        return WebhookAnswer(status, failure, _excerpt(bytes(body)), retry_after)
 
 
 @cache

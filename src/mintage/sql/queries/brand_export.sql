@@ -209,7 +209,7 @@ order by mint_batch_id, metric
 -- role: mintage_service
 select
   brand_id, id, url, to_jsonb(event_types) as event_types, status, disabled_reason, disabled_at,
-  failing_since, old_secret_until, last_claimed_at, created_by, created_at, removed_at
+  failing_since, old_secret_until, last_claimed_at, created_by, created_at, removed_at, held_until
 from webhook
 where brand_id = $1
 order by id
@@ -218,7 +218,8 @@ order by id
 -- role: mintage_service
 select
   brand_id, id, webhook_id, event_id, event_type, data, status, attempts, next_try_at, lease_until,
-  lease_epoch, last_attempt_at, answer_code, failure, answer_excerpt, delivered_at, created_at
+  lease_epoch, last_attempt_at, answer_code, failure, answer_excerpt, delivered_at, created_at,
+  request_id, traceparent
 from webhook_delivery
 where brand_id = $1
 order by id

@@ -11,7 +11,7 @@ where brand_id = $1
 -- name: insert
 insert into webhook (brand_id, id, url, event_types, status, secret_sealed, created_by, created_at)
 values ($1, $2, $3, $4, 'active', $5, $6, $7)
-returning id, url, event_types, status, disabled_reason, disabled_at, failing_since, created_at
+returning id, url, event_types, status, disabled_reason, disabled_at, failing_since, held_until, created_at
 
 -- name: replace
 -- It begins anew, active, under another secret; the one before signs as well until $6.
@@ -22,16 +22,17 @@ set url = $3,
   disabled_reason = null,
   disabled_at = null,
   failing_since = null,
+  held_until = null,
   old_secret_sealed = secret_sealed,
   old_secret_until = $6,
   secret_sealed = $5
 where brand_id = $1
   and id = $2
   and status <> 'removed'
-returning id, url, event_types, status, disabled_reason, disabled_at, failing_since, created_at
+returning id, url, event_types, status, disabled_reason, disabled_at, failing_since, held_until, created_at
 
 -- name: list_newest
-select id, url, event_types, status, disabled_reason, disabled_at, failing_since, created_at
+select id, url, event_types, status, disabled_reason, disabled_at, failing_since, held_until, created_at
 from webhook
 where brand_id = $1
   and status <> 'removed'
@@ -46,14 +47,14 @@ where brand_id = $1
   and id = $2
   and status <> 'removed'
 
--- name: hold
--- It stays what it is until the end of the transaction.
-select status
-from webhook
+-- name: take_up
+-- It is called again at once, whatever its receiver asked for; it stays what it is until the end of the transaction.
+update webhook
+set held_until = null
 where brand_id = $1
   and id = $2
   and status <> 'removed'
-for share
+returning status
 
 -- name: remove
 update webhook
@@ -82,8 +83,10 @@ returning url
 
 -- name: note_failure
 -- role: mintage_service
+-- $4: until when the receiver wants no more calls, or null.
 update webhook
-set failing_since = coalesce(failing_since, $3)
+set failing_since = coalesce(failing_since, $3),
+  held_until = greatest(held_until, $4)
 where brand_id = $1
   and id = $2
   and status = 'active'
@@ -105,6 +108,7 @@ from webhook
 cross join (select coalesce($1::timestamptz, clock_timestamp()) as now) as asked
 left join brand_turn on brand_turn.kind = 'webhook_delivery' and brand_turn.brand_id = webhook.brand_id
 where webhook.status = 'active'
+  and (webhook.held_until is null or webhook.held_until <= asked.now)
   and exists (
     select
     from webhook_delivery as delivery
@@ -130,6 +134,7 @@ with free as (
   where brand_id = $1
     and id = $2
     and status = 'active'
+    and (held_until is null or held_until <= $3)
   for no key update skip locked
 ),
 turn as (
