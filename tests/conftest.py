@@ -19,13 +19,12 @@ import pytest_asyncio
 from mintage.db import embedded
 from mintage.db.connection import Database, open_database
 from mintage.db.migrate import migrate
-from mintage.operations.webhook_secrets import Sealer
 from mintage.perform import Platform
 from mintage.settings import Limits
+from tests.support.webhooks import SEALER
 from tests.support.world import World, build_world
 
 TEMPLATE = "mintage_template"
-SEALER = Sealer(lambda: (b"\x07" * 32,))
 
 # The same examples on every machine, however slow it is on its first run.
 hypothesis.settings.register_profile(

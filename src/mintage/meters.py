@@ -28,6 +28,8 @@ REGISTRY: Final = CollectorRegistry()
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"})
 KINDS: Final = ("mint_job", "payload_pack")
 """The kinds of queued work (`work_item.kind`)."""
+WEBHOOK_KIND: Final = "webhook_delivery"
+"""Deliveries of webhooks: a queue of their own."""
 REQUEST_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 WORK_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
@@ -90,12 +92,18 @@ PACK_DURATION: Final = Histogram(
 PACK_BYTES: Final = Counter(
     "mintage_pack_bytes", "Bytes of completed packs.", ("format",), registry=REGISTRY
 )
+WEBHOOK_DURATION: Final = Histogram(
+    "mintage_webhook_duration_seconds",
+    "Time of a request to a webhook, from the name's look-up to the end of the answer.",
+    buckets=REQUEST_SECONDS,
+    registry=REGISTRY,
+)
 DUTY_RUNS: Final = Counter(
     "mintage_duty_runs", "Runs of a duty, by how they ended.", ("duty", "result"), registry=REGISTRY
 )
 DUTY_SUCCESS: Final = Gauge(
     "mintage_duty_last_success_timestamp_seconds",
-    "When a duty last came to its end.",
+    "When a duty last came to its end, or when its worker began if it never did.",
     ("duty",),
     registry=REGISTRY,
 )
@@ -120,7 +128,7 @@ for _result in ("minted", "idle", "nothing", "failed"):
     CYCLES.labels(_result)
 for _result in ("completed", "failed"):
     JOBS_FINISHED.labels(_result)
-for _kind in KINDS:
+for _kind in (*KINDS, WEBHOOK_KIND):
     LEASE_LAPSES.labels(_kind)
 
 

@@ -27,6 +27,7 @@ _TRACEPARENT: Final = re.compile(
 )
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"})
 _given: ContextVar[str | None] = ContextVar("traceparent", default=None)
+_behind: ContextVar[str | None] = ContextVar("request_id", default=None)
 _tracers: list[Tracer] = []
 
 
@@ -88,21 +89,31 @@ def current_traceparent() -> str | None:
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
 
 
+def current_origin(request_id: str) -> Origin:
+    """What work of now is to carry: the request behind the work under way, or `request_id` without one."""
+    return Origin(_behind.get() or request_id, current_traceparent())
+
+
 @contextmanager
 def work_span(name: str, origin: Origin, **attributes: str | int) -> Iterator[dict[str, str | int]]:
-    """A claimed piece of work for `origin`: its log lines have the request's id.
+    """A claimed piece of work for `origin`: its log lines and what it makes have the request's id.
 
     What is put into the dictionary becomes attributes of the span (`mintage.…`), if there is one.
     """
     bound = {} if origin.request_id is None else {"request_id": origin.request_id}
     told: dict[str, str | int] = dict(attributes)
-    with structlog.contextvars.bound_contextvars(**bound):
-        if not _tracers:
-            yield told
-            return
-        told |= bound
-        with _span(name, _context_of(origin.traceparent), told):
-            yield told
+    given, behind = _given.set(origin.traceparent), _behind.set(origin.request_id)
+    try:
+        with structlog.contextvars.bound_contextvars(**bound):
+            if not _tracers:
+                yield told
+                return
+            told |= bound
+            with _span(name, _context_of(origin.traceparent), told):
+                yield told
+    finally:
+        _given.reset(given)
+        _behind.reset(behind)
 
 
 @contextmanager

@@ -13,11 +13,19 @@ import pytest
 from mintage.operations import steps
 from mintage.operations.pack_execution import process_payload_pack
 from mintage.operations.pack_sweep import sweep_orphans
-from mintage.operations.steps import MintFailureStep, MintStep, PackFailureStep, PackStep, Step
+from mintage.operations.steps import (
+    MintFailureStep,
+    MintStep,
+    PackFailureStep,
+    PackStep,
+    Step,
+    WebhookStep,
+)
+from mintage.rules.webhooks import WebhookEventType
 from mintage.settings import Limits
 from mintage.storage import PackStore, open_pack_store
 from tests.support.exactly import assert_minted_exactly, assert_packed_exactly
-from tests.support.faults import Fault, Orders, ended, until_forgotten, worker
+from tests.support.faults import Fault, Orders, dies
 from tests.support.minting import (
     broken_invariants,
     cycle,
@@ -29,13 +37,19 @@ from tests.support.minting import (
     value,
     with_limits,
 )
+from tests.support.webhooks import deliveries, webhook_of
 from tests.support.world import World
 
 MINT_STEPS: tuple[MintStep, ...] = get_args(MintStep)
 MINT_FAILURE_STEPS: tuple[MintFailureStep, ...] = get_args(MintFailureStep)
 PACK_STEPS: tuple[PackStep, ...] = get_args(PackStep)
 PACK_FAILURE_STEPS: tuple[PackFailureStep, ...] = get_args(PackFailureStep)
+WEBHOOK_STEPS: tuple[WebhookStep, ...] = get_args(WebhookStep)
 UNITS, CHUNK = 7, 3
+TOLD: dict[WebhookEventType, int | None] = {
+    "mint_job.completed": UNITS,
+    "mint_batch.status_changed": None,
+}
 # Who dies between the two commits leaves a lease; who dies before the first or after the second, none.
 WITH_A_MINT_LEASE = MINT_STEPS[MINT_STEPS.index("mint_claimed") : -1]
 WITH_A_PACK_LEASE = PACK_STEPS[PACK_STEPS.index("pack_claimed") : -1]
@@ -63,13 +77,6 @@ async def _submitted(world: World, kind: str = "own") -> dict[str, Any]:
     return await world.submit(await world.product(), UNITS, **more)
 
 
-async def _dies(world: World, orders: Orders) -> None:
-    """The worker must end by SIGKILL: a step that it never reaches lets it end in order, and fails."""
-    async with worker(orders) as process:
-        assert await ended(process) == -9
-    await until_forgotten(world)
-
-
 async def _packed(world: World, store: PackStore) -> None:
     while (await process_payload_pack(transactions(world), store)).result != "idle":
         pass
@@ -85,13 +92,17 @@ async def _is_leased(world: World) -> bool:
 async def _killed_while_minting(
     world: World, dsn: str, folder: Path, step: MintStep, *, kind: str = "own", time: int = 1
 ) -> None:
+    await webhook_of(world, "https://example.com/", *TOLD)
     submitted = await _submitted(world, kind)
-    await _dies(world, Orders(dsn, folder, (Fault(step, "kill", time),), CHUNK))
+    await dies(world, Orders(dsn, folder, (Fault(step, "kill", time),), CHUNK))
     assert await _is_leased(world) == (step in WITH_A_MINT_LEASE)
     await let_leases_lapse(world)
     answers = await drained(world, batch_size=CHUNK)
     assert all(answer["ok"] for answer in answers)
     await assert_minted_exactly(world, submitted, UNITS)
+    outbox = await deliveries(world)
+    told = [(each["event_type"], each["data"].get("minted_quantity")) for each in outbox]
+    assert sorted(told) == sorted(TOLD.items())
     assert await broken_invariants(world) == {}
 
 
@@ -120,7 +131,7 @@ async def test_a_worker_killed_while_it_books_a_failed_cycle_books_nothing(
     faults = (Fault("mint_copied", "fail"), Fault(step, "kill"))
     attempts_max = 1 if step == "mint_job_failed" else 3
     limits = Limits(job_lease_s=3600.0, attempts_max=attempts_max)
-    await _dies(world, Orders(dsn, tmp_path, faults, CHUNK, limits=limits))
+    await dies(world, Orders(dsn, tmp_path, faults, CHUNK, limits=limits))
     item = await item_of(world, submitted)
     assert item is not None
     assert (item["attempts"], item["lease_epoch"]) == (0, 1)
@@ -136,7 +147,7 @@ async def _killed_while_packing(
 ) -> None:
     submitted = await world.minted(UNITS)
     await world.rpc("request_payload_packs", mint_batch_id=submitted["mint_batch_id"])
-    await _dies(world, Orders(dsn, folder, (Fault(step, "kill", time),)))
+    await dies(world, Orders(dsn, folder, (Fault(step, "kill", time),)))
     assert await _is_leased(world) == (step in WITH_A_PACK_LEASE)
     before = await rows(world, "select * from payload_pack where status = 'completed'")
     await let_leases_lapse(world)
@@ -176,7 +187,7 @@ async def test_a_worker_killed_while_it_books_a_failed_pack_keeps_no_half(
     faults = (Fault("pack_written", "fail"), Fault(step, "kill"))
     attempts_max = 1 if step == "pack_failed" else 3
     limits = Limits(pack_lease_s=3600.0, attempts_max=attempts_max, backoff_s=(0.0, 0.0))
-    await _dies(world, Orders(dsn, tmp_path, faults, CHUNK, limits=limits))
+    await dies(world, Orders(dsn, tmp_path, faults, CHUNK, limits=limits))
     attempts = await value(world, "select sum(attempts) from work_item")
     assert attempts == (1 if step == "pack_failure_committed" else 0)
     await let_leases_lapse(world)
@@ -201,12 +212,12 @@ async def test_a_plain_run_reaches_every_step_in_its_order(
 
 
 def test_every_step_has_its_one_place() -> None:
-    """In the code it is reached at one place only, and a test above kills a worker there."""
+    """In the code it is reached at one place only, and a test above, or of webhooks, kills a worker there."""
     told = re.findall(
         r"steps\.reached\(\"(\w+)\"\)",
         "\n".join(path.read_text("utf-8") for path in SOURCES.rglob("*.py")),
     )
-    every = MINT_STEPS + MINT_FAILURE_STEPS + PACK_STEPS + PACK_FAILURE_STEPS
+    every = MINT_STEPS + MINT_FAILURE_STEPS + PACK_STEPS + PACK_FAILURE_STEPS + WEBHOOK_STEPS
     assert Counter(told) == Counter(every)
 
 

@@ -26,8 +26,9 @@ from mintage.secrets import new_secrets_text, parse_secrets
 from mintage.settings import Limits, read_settings
 from mintage.storage import open_pack_store
 from mintage.tokens import now_s, service_key
-from tests.conftest import SEALER, with_database
+from tests.conftest import with_database
 from tests.contract.stage import Stage, build_stage
+from tests.support.webhooks import SEALER
 from tests.support.world import build_world
 
 

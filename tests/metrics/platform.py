@@ -16,6 +16,7 @@ from mintage.perform import Platform
 from mintage.settings import read_settings
 from mintage.tokens import service_key
 from tests.machines.processes import IPHONE, free_port
+from tests.support.webhooks import Receiver
 from tests.support.world import World, build_world
 
 TOKEN = "0123456789abcdef01234567"
@@ -43,6 +44,27 @@ class Running:
         content: dict[str, Any] = answer.json()
         assert answer.status_code == 200, content
         return content
+
+    async def tell(self, receiver: Receiver) -> str:
+        """A webhook of the receiver for ends of jobs; its secret."""
+        url = f"http://127.0.0.1:{receiver.port}/hooks?token=hidden"
+        made = await self.rpc("create_webhook", url=url, event_types=["mint_job.completed"])
+        secret: str = made["secret"]
+        return secret
+
+    async def until_told(self, receiver: Receiver) -> None:
+        """Return once what the receiver was sent is booked."""
+        webhook_id = (await self.rpc("list_webhooks"))["webhooks"][0]["id"]
+        async with asyncio.timeout(60):
+            while not (
+                receiver.heads
+                and (
+                    await self.rpc(
+                        "list_webhook_deliveries", webhook_id=webhook_id, status="delivered"
+                    )
+                )["deliveries"]
+            ):
+                await asyncio.sleep(0.02)
 
     async def work(self, units: int = 20) -> None:
         """Mint, export, scan, miss, sign in wrongly: something of everything that is counted."""
@@ -92,6 +114,7 @@ async def running(dsn: str, folder: Path, **environment: str) -> AsyncIterator[R
         "MINTAGE_DATABASE_URL": dsn,
         "MINTAGE_URL": PUBLIC,
         "MINTAGE_METRICS_LISTEN": f"127.0.0.1:{port}",
+        "MINTAGE_WEBHOOK_PRIVATE_HOSTS": "127.0.0.1",
     } | environment
     settings = read_settings(given)
     settings = replace(settings, limits=replace(settings.limits, poll_interval_s=0.05))

@@ -22,10 +22,11 @@ from mintage.db.replica import Replica
 from mintage.health import Vitals
 from mintage.meters import RESOLVER, Durations, ResolverCounts
 from mintage.metrics.door import Metrics
-from mintage.metrics.reading import Metered, read_queue
+from mintage.metrics.reading import Metered, look_up
 from mintage.settings import Settings, SettingsError, read_settings
 from tests.metrics.platform import TOKEN, Running, running
 from tests.metrics.queries import queries_of_alerts, queries_of_dashboard, unknown_in
+from tests.support.webhooks import receiver, webhook_of
 from tests.support.world import World
 
 ROOT = Path(__file__).parents[2]
@@ -68,7 +69,10 @@ async def test_what_a_platform_does_is_counted_and_the_page_has_every_metric(
     vitals.replica = Replica(database, database, lag_s_max=10)
     vitals.replica._has_all_until = vitals.replica._clock()
     before = _families((await platform_at_work.scrape()).text)
-    await platform_at_work.work(units=20)
+    async with receiver() as told_to:
+        await platform_at_work.tell(told_to)
+        await platform_at_work.work(units=20)
+        await platform_at_work.until_told(told_to)
     text = (await platform_at_work.scrape()).text
     after = _families(text)
 
@@ -79,6 +83,9 @@ async def test_what_a_platform_does_is_counted_and_the_page_has_every_metric(
     assert grew("mintage_mint_jobs_finished_total", result="completed") == 1
     assert grew("mintage_packs_total", format="csv", result="completed") == 1
     assert grew("mintage_pack_bytes_total", format="csv") > 20
+    assert grew("mintage_webhook_deliveries_total", result="delivered") >= 1
+    assert grew("mintage_webhook_duration_seconds_count") >= 1
+    assert grew("mintage_webhooks", state="active") == 1
     assert grew("mintage_scans_total", outcome="activated") == 1
     assert grew("mintage_scans_total", outcome="already_active") == 1
     assert grew("mintage_resolver_misses_total", reason="never_issued") == 1
@@ -157,6 +164,7 @@ async def test_what_the_database_does_not_say_is_absent(database: Database) -> N
     assert _value(families, "mintage_database_reachable") == 0
     assert not families["mintage_queue_items"].samples
     assert not families["mintage_queue_oldest_waiting_seconds"].samples
+    assert not families["mintage_webhooks"].samples
 
 
 async def test_the_queue_is_told_by_kind_with_the_age_of_what_waits(
@@ -172,11 +180,57 @@ async def test_the_queue_is_told_by_kind_with_the_age_of_what_waits(
     )
     for job, change in zip(jobs, changes, strict=True):
         await database.pool.execute(f"update work_item set {change} where ref_id = $1", job)
-    states = {state.kind: state for state in await read_queue(database) or []}
+    found = await look_up(database)
+    assert found is not None
+    states = {state.kind: state for state in found.queues}
     assert (states["mint_job"].items, states["mint_job"].leased) == (3, 1)
     assert 60 <= states["mint_job"].oldest_waiting_s < 1800
     empty = states["payload_pack"]
     assert (empty.items, empty.leased, empty.oldest_waiting_s) == (0, 0, 0)
+
+
+async def test_deliveries_are_a_queue_with_the_age_of_what_is_overdue(
+    world: World, database: Database
+) -> None:
+    async def told(change: str = "select 1") -> tuple[int, int, int]:
+        await database.pool.execute(change)
+        found = await look_up(database)
+        assert found is not None
+        (state,) = [each for each in found.queues if each.kind == "webhook_delivery"]
+        return state.items, state.leased, round(state.oldest_waiting_s / 60)
+
+    assert await told() == (0, 0, 0)
+    quick = await webhook_of(world, "https://example.com/", "mint_job.completed")
+    slow = await webhook_of(world, "https://example.com/slow", "mint_job.completed")
+    for _ in range(2):
+        await world.minted(1, gtin=None)
+    later = "update webhook_delivery set next_try_at = now() "
+    assert await told(later + "+ interval '1 hour'") == (4, 0, 0)
+    of_slow = f"where webhook_id = '{slow['webhook']['id']}'"
+    assert await told(later + f"- interval '30 minutes' {of_slow}") == (4, 0, 30)
+    one = f"(select id from webhook_delivery {of_slow} limit 1)"
+    lease = "update webhook_delivery set lease_until = now()"
+    assert await told(f"{lease} + interval '1 minute' where id = {one}") == (4, 1, 0)
+    of_quick = f"where webhook_id = '{quick['webhook']['id']}'"
+    assert await told(later + f"- interval '20 minutes' {of_quick}") == (4, 1, 20)
+    assert await told(f"{lease} - interval '1 minute' where id = {one}") == (4, 0, 30)
+    held = f"update webhook set held_until = now() + interval '1 hour' where id = '{slow['webhook']['id']}'"
+    assert await told(held) == (4, 0, 20)
+
+
+async def test_webhooks_are_told_by_how_they_do(world: World, database: Database) -> None:
+    made = [await webhook_of(world, "https://example.com/") for _ in range(4)]
+    ids = [each["webhook"]["id"] for each in made]
+    await world.rpc("remove_webhook", webhook_id=ids[0])
+    await database.pool.execute("update webhook set failing_since = now() where id = $1", ids[1])
+    await database.pool.execute(
+        "update webhook set status = 'disabled', disabled_reason = 'gone', disabled_at = now() "
+        "where id = $1",
+        ids[2],
+    )
+    found = await look_up(database)
+    assert found is not None
+    assert found.webhooks == {"active": 1, "failing": 1, "disabled": 1}
 
 
 def test_a_query_of_what_nobody_tells_is_found() -> None:

@@ -19,11 +19,13 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from mintage import tracing
 from mintage.app import open_runtime
 from mintage.operations import steps
+from mintage.operations.call import Answer
 from mintage.perform import perform
 from mintage.rpcs import RPCS
 from mintage.settings import read_settings
 from mintage.tracing import Traced, TracesMissing, start_tracing
 from tests.metrics.platform import running
+from tests.support.webhooks import answer, deliveries, knowing, receiver, sent, webhook_of
 from tests.support.world import World
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -81,7 +83,11 @@ async def test_a_submit_its_cycles_and_its_packs_are_in_the_trace_of_the_caller(
         async with running(dsn, tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint) as platform:
             platform.client.headers["traceparent"] = TRACEPARENT
             platform.client.headers["x-request-id"] = "the-request"
-            await platform.work(units=3)
+            async with receiver() as told_to:
+                secret_of_webhook = await platform.tell(told_to)
+                await platform.work(units=3)
+                await platform.until_told(told_to)
+            (sent_head,) = told_to.heads
             key = platform.client.headers["authorization"].partition(" ")[2]
         assert not tracing.is_tracing()
     spans = [span for span in _spans(taken) if span.trace_id.hex() == TRACE]
@@ -92,7 +98,10 @@ async def test_a_submit_its_cycles_and_its_packs_are_in_the_trace_of_the_caller(
     assert by_name["mint cycle"].parent_span_id == submit.span_id
     asked = by_name["POST /rest/v1/rpc/request_payload_packs"]
     assert by_name["payload pack"].parent_span_id == asked.span_id
-    for name in ("mint cycle", "payload pack"):
+    assert by_name["webhook"].parent_span_id == by_name["mint cycle"].span_id
+    assert _told(by_name["webhook"])["mintage.status"] == "delivered"
+    assert "traceparent" not in sent_head, "a receiver learns nothing of our traces"
+    for name in ("mint cycle", "payload pack", "webhook"):
         assert _told(by_name[name])["mintage.request_id"] == "the-request"
     assert _told(by_name["mint cycle"])["mintage.status"] == "COMPLETED"
     resources = {
@@ -105,8 +114,13 @@ async def test_a_submit_its_cycles_and_its_packs_are_in_the_trace_of_the_caller(
     resolved = [span for span in _spans(taken) if _told(span).get("mintage.door") == "resolver"]
     assert resolved
     assert all(span.trace_id.hex() != TRACE for span in resolved)
+    duties = [span for span in _spans(taken) if span.name == "duty"]
+    assert "fold tallies" in {_told(span)["mintage.duty"] for span in duties}
+    assert all(span.trace_id.hex() != TRACE and not span.parent_span_id for span in duties)
     sent = b"".join(each.SerializeToString() for each in taken).decode("utf-8", "replace")
-    for secret in (key, "wrong password", "owner@example.com", "grant_type", "9506000134352"):
+    hidden = (secret_of_webhook, "token=hidden", "/hooks", sent_head["webhook-signature"])
+    personal = ("wrong password", "owner@example.com", "grant_type", "9506000134352")
+    for secret in (key, *hidden, *personal):
         assert secret not in sent
 
 
@@ -203,3 +217,47 @@ async def test_lines_of_a_cycle_name_the_request_of_its_submit(
     assert [line["request_id"] for line in lines if line["event"] == "a cycle failed"] == [
         "request-of-submit"
     ]
+
+
+async def test_what_a_request_and_its_work_make_is_told_under_its_id(world: World) -> None:
+    """A delivery carries the request behind the cycle that wrote it, not the cycle's own; a void its own."""
+    world = knowing(world)
+    kinds = ("mint_job.completed", "mint_batch.status_changed")
+    async with receiver() as found:
+        found.answers = [answer(500)]
+        await webhook_of(world, found.url, *kinds)
+        product_id = await world.product()
+        submitted = await _performed(
+            world,
+            "submit_mint_request",
+            "request-of-submit",
+            _product_id=str(product_id),
+            _requested_quantity=3,
+            _identity_mode="serial",
+            _activation_mode="first_scan",
+        )
+        await world.run()
+        with structlog.testing.capture_logs(
+            processors=[structlog.contextvars.merge_contextvars]
+        ) as lines:
+            assert await sent(world) == "retried"
+        await _performed(
+            world,
+            "set_mint_batch_status",
+            "request-of-void",
+            _mint_batch_id=str(submitted["mint_batch_id"]),
+            _status="voided",
+        )
+    (line,) = [each for each in lines if each["event"] == "a webhook was not delivered"]
+    assert line["request_id"] == "request-of-submit"
+    carried = {(each["event_type"], each["request_id"]) for each in await deliveries(world)}
+    assert carried == {
+        ("mint_job.completed", "request-of-submit"),
+        ("mint_batch.status_changed", "request-of-submit"),
+        ("mint_batch.status_changed", "request-of-void"),
+    }
+
+
+async def _performed(world: World, name: str, request_id: str, **raw: object) -> Answer:
+    raw["_brand_id"] = str(world.brand_id)
+    return await perform(world.platform, world.callers["owner"], RPCS[name], raw, request_id)

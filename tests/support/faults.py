@@ -28,12 +28,15 @@ from mintage.operations import steps
 from mintage.operations.call import SYSTEM
 from mintage.operations.pack_execution import process_payload_pack
 from mintage.operations.steps import Step
+from mintage.operations.webhook_sending import send_due_webhook
 from mintage.perform import Platform, perform
 from mintage.rpcs import RPCS
 from mintage.settings import Limits
 from mintage.storage import PackStore, open_pack_store
 from mintage.telemetry import configure_logs
+from mintage.worker.webhook_http import WebhookSender
 from tests.support.minting import value
+from tests.support.webhooks import SEALER, to_loopback
 from tests.support.world import World
 
 Deed = Literal["kill", "stop", "fail"]
@@ -121,7 +124,7 @@ async def _work(orders: Orders) -> None:
     database = await open_database(
         orders.dsn, connections=4, statement_timeout_s=30, application=APPLICATION
     )
-    platform = Platform(database, orders.limits)
+    platform = Platform(database, orders.limits, sealer=SEALER)
     store = open_pack_store(None, orders.folder)
     if orders.is_nobody:
         os.setuid(NOBODY)
@@ -135,11 +138,14 @@ async def _work(orders: Orders) -> None:
 
 
 async def _step(platform: Platform, store: PackStore, batch_size: int) -> bool:
-    """A cycle and a pack; False once there is neither."""
+    """A cycle, a pack and a delivery; False once there is none of them."""
     arguments: dict[str, object] = {"_batch_size": batch_size}
     answer = await perform(platform, SYSTEM, RPCS["process_mint_job_batch"], arguments, "worker")
-    outcome = await process_payload_pack(platform.transactions(SYSTEM, "worker"), store)
-    return (answer["status"], outcome.result) != ("IDLE", "idle")
+    transactions = platform.transactions(SYSTEM, "worker")
+    outcome = await process_payload_pack(transactions, store)
+    sender = WebhookSender(platform.limits, resolve=to_loopback)
+    sent = await send_due_webhook(transactions, sender.send)
+    return (answer["status"], outcome.result, sent) != ("IDLE", "idle", "idle")
 
 
 @asynccontextmanager
@@ -185,3 +191,10 @@ async def until_forgotten(world: World) -> None:
     async with asyncio.timeout(WAIT_LIMIT_S):
         while await value(world, _CONNECTED, f"mintage {APPLICATION}"):
             await asyncio.sleep(0.002)
+
+
+async def dies(world: World, orders: Orders) -> None:
+    """The worker must end by SIGKILL: a step that it never reaches lets it end in order, and fails."""
+    async with worker(orders) as process:
+        assert await ended(process) == -9
+    await until_forgotten(world)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from mintage.operations.call import SYSTEM
+from mintage.operations.webhook_secrets import Sealer
 from mintage.operations.webhook_sending import SendResult, send_due_webhook
 from mintage.rules.webhooks import WEBHOOK_EVENT_TYPES
 from mintage.worker.webhook_http import Address, WebhookSender
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from mintage.db.connection import Connection
 
 HOST = "receiver.internal"
+SEALER = Sealer(lambda: (b"\x07" * 32,))
 
 
 @dataclass

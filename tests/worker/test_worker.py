@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from mintage.errors import unavailable
+from mintage.meters import REGISTRY
 from mintage.operations.call import Transactions
 from mintage.operations.tallies import fold_tallies
 from mintage.storage import PackStore, open_pack_store
@@ -199,18 +201,54 @@ async def test_a_lane_runs_as_many_steps_at_once_as_it_may(world: World, dsn: st
     assert most == 3
 
 
-async def test_a_duty_outlives_its_failures(world: World, dsn: str) -> None:
+async def test_a_duty_outlives_its_failures_which_are_counted_and_logged_once(
+    world: World, dsn: str
+) -> None:
     failures = [RuntimeError("no ink"), unavailable()]
     done = asyncio.Event()
+    run_ids: list[str] = []
+    succeeded: list[float] = []
 
-    async def duty(_: Transactions) -> None:
+    async def duty(transactions: Transactions) -> None:
+        run_ids.append(transactions.request_id)
+        succeeded.append(_told("mintage_duty_last_success_timestamp_seconds", duty="try"))
         if failures:
             raise failures.pop()
         done.set()
 
     worker = Worker(world.platform, dsn, (), (Duty("try", 0.01, duty),))
+    with structlog.testing.capture_logs() as lines:
+        async with _running(worker), asyncio.timeout(60):
+            await done.wait()
+    assert _told("mintage_duty_runs_total", duty="try", result="failed") == 2
+    assert _told("mintage_duty_runs_total", duty="try", result="done") >= 1
+    assert succeeded[0] > 1e9, "until it succeeds, overdue is counted from its beginning"
+    assert succeeded[0] == succeeded[1] == succeeded[2]
+    assert _told("mintage_duty_last_success_timestamp_seconds", duty="try") > succeeded[0]
+    assert _told("mintage_duty_interval_seconds", duty="try") == 0.01
+    assert len(set(run_ids)) == len(run_ids)
+    logged = [(line["event"], line["request_id"]) for line in lines if line.get("duty") == "try"]
+    assert logged == [("the database is away", run_ids[0]), ("a duty failed", run_ids[1])]
+
+
+async def test_a_duty_that_a_stop_cuts_short_is_not_counted_as_done(world: World, dsn: str) -> None:
+    begun = asyncio.Event()
+
+    async def duty(_: Transactions) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    worker = Worker(world.platform, dsn, (), (Duty("long", NEVER_S, duty, may_be_cut=True),))
     async with _running(worker), asyncio.timeout(60):
-        await done.wait()
+        await begun.wait()
+    assert _told("mintage_duty_runs_total", duty="long", result="done") == 0
+    assert _told("mintage_duty_runs_total", duty="long", result="failed") == 0
+
+
+def _told(name: str, **labels: str) -> float:
+    found = REGISTRY.get_sample_value(name, labels)
+    assert found is not None, name
+    return found
 
 
 async def test_a_stop_lets_the_step_under_way_finish_and_begins_none(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Final, get_args
@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from mintage.db.connection import AWAY_ERRORS, Database
 from mintage.db.queries import query
 from mintage.health import Vitals
-from mintage.meters import KINDS, REGISTRY
+from mintage.meters import KINDS, REGISTRY, WEBHOOK_KIND
 from mintage.operations.call import SYSTEM
 from mintage.operations.webhook_sending import COUNTS as WEBHOOK_COUNTS
 from mintage.operations.webhook_sending import SendResult
@@ -29,6 +29,8 @@ from mintage.operations.webhook_sending import SendResult
 QUEUE_TIMEOUT_S: Final = 2.0
 QUEUE_COUNTED_MAX: Final = 100_000
 _STATE: Final = query("work_item", "state")
+_DELIVERIES: Final = query("webhook_delivery", "state")
+_WEBHOOKS: Final = query("webhook", "states")
 _PROCESS: Final = ProcessCollector(registry=None)
 
 
@@ -44,12 +46,20 @@ class Metered:
 @dataclass(frozen=True, slots=True)
 class QueueState:
     """One kind of queued work: how many items there are (`QUEUE_COUNTED_MAX` at most), how many of them are
-    leased, and for how many seconds the oldest that could run has waited."""
+    leased, and for how many seconds the oldest that could run has waited; a delivery does since it is due."""
 
     kind: str
     items: int
     leased: int
     oldest_waiting_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """What the database says: its queues, by kind, and how many webhooks there are by how they do."""
+
+    queues: list[QueueState]
+    webhooks: Mapping[str, int]
 
 
 class _Families(Collector):
@@ -62,17 +72,17 @@ class _Families(Collector):
 
 async def read(metered: Metered) -> CollectorRegistry:
     """Everything that this process tells, as it is now."""
-    queue = await read_queue(metered.database) if metered.has_queue else None
+    found_out = await look_up(metered.database) if metered.has_queue else None
     found: list[Metric] = [_build()]
     if metered.has_queue:
         found.append(
             GaugeMetricFamily(
                 "mintage_database_reachable",
                 "1 if the database said in time how long the queue is.",
-                value=float(queue is not None),
+                value=float(found_out is not None),
             )
         )
-        found += _queue(queue or [])
+        found += _looked_up(found_out or Lookup([], {}))
     found += _pools(metered)
     found += _buffer(metered.vitals)
     found += _replica(metered.vitals)
@@ -85,17 +95,22 @@ async def read(metered: Metered) -> CollectorRegistry:
     return registry
 
 
-async def read_queue(database: Database) -> list[QueueState] | None:
-    """The queue by kind; None while the database does not answer in `QUEUE_TIMEOUT_S`."""
+async def look_up(database: Database) -> Lookup | None:
+    """What only the database knows; None while it does not answer in `QUEUE_TIMEOUT_S`."""
     try:
         async with (
             asyncio.timeout(QUEUE_TIMEOUT_S),
             database.transaction(SYSTEM.identity(None), read_only=True) as connection,
         ):
             rows = await connection.fetch(_STATE, list(KINDS), QUEUE_COUNTED_MAX)
+            deliveries = await connection.fetchrow(_DELIVERIES, QUEUE_COUNTED_MAX)
+            webhooks = await connection.fetchrow(_WEBHOOKS)
     except (*AWAY_ERRORS, asyncpg.PostgresError, TimeoutError):
         return None
-    return [QueueState(*row) for row in rows]
+    if deliveries is None or webhooks is None:
+        return None
+    queues = [QueueState(*row) for row in rows]
+    return Lookup([*queues, QueueState(WEBHOOK_KIND, *deliveries)], dict(webhooks))
 
 
 def _build() -> Metric:
@@ -106,21 +121,29 @@ def _build() -> Metric:
     return family
 
 
-def _queue(states: list[QueueState]) -> Iterator[Metric]:
+def _looked_up(found: Lookup) -> Iterator[Metric]:
     items = GaugeMetricFamily(
         "mintage_queue_items", "Queued work; 100,000 are counted at most.", labels=("kind", "state")
     )
     oldest = GaugeMetricFamily(
         "mintage_queue_oldest_waiting_seconds",
-        "Since when the oldest item that could run and is held by nobody has been queued; 0 without one.",
+        "For how long the oldest item that could run and is held by nobody has waited; 0 without one.",
         labels=("kind",),
     )
-    for state in states:
+    for state in found.queues:
         items.add_metric((state.kind, "leased"), state.leased)
         items.add_metric((state.kind, "waiting"), state.items - state.leased)
         oldest.add_metric((state.kind,), state.oldest_waiting_s)
     yield items
     yield oldest
+    webhooks = GaugeMetricFamily(
+        "mintage_webhooks",
+        "Webhooks by how they do: active, failing since their last delivery, disabled.",
+        labels=("state",),
+    )
+    for name, count in found.webhooks.items():
+        webhooks.add_metric((name,), count)
+    yield webhooks
 
 
 def _pools(metered: Metered) -> Iterator[Metric]:

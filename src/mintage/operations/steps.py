@@ -1,8 +1,8 @@
-"""The named steps of a mint cycle and of a pack: where tests let a worker die, stop or fail.
+"""The named steps of a mint cycle, of a pack and of a webhook: where tests let a worker die, stop or fail.
 
 `reached` does nothing, and there is no switch that makes it do something: a fault harness puts a function of
 its own in its place (tests/support/faults.py), in a process of its own. Not here: what happens at a step
-(`mint_claims`, `mint_execution`, `pack_execution`).
+(`mint_claims`, `mint_execution`, `pack_execution`, `webhook_sending`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,15 @@ PackStep = Literal[
     "pack_committed",
 ]
 PackFailureStep = Literal["pack_attempt_booked", "pack_failed", "pack_failure_committed"]
-Step = MintStep | MintFailureStep | PackStep | PackFailureStep
+WebhookStep = Literal[
+    "webhook_claim_begun",
+    "webhook_leased",
+    "webhook_claimed",
+    "webhook_sent",
+    "webhook_closed",
+    "webhook_committed",
+]
+Step = MintStep | MintFailureStep | PackStep | PackFailureStep | WebhookStep
 
 
 def reached(step: Step) -> None:

@@ -15,6 +15,7 @@ from mintage.db.queries import query
 from mintage.operations.call import Call
 from mintage.rules.lifecycle import EventType
 from mintage.rules.webhooks import WebhookEventType
+from mintage.tracing import current_origin
 
 _ANNOUNCE: Final = query("webhook_delivery", "announce")
 _QUANTITIES: Final = ("minted_quantity", "requested_quantity")
@@ -46,6 +47,7 @@ async def announce(call: Call, messages: Sequence[Message]) -> None:
     if not messages:
         return
     brand = {"brand_id": str(call.brand_id)}
+    origin = current_origin(call.request_id)
     await call.connection.execute(
         _ANNOUNCE,
         call.brand_id,
@@ -53,6 +55,8 @@ async def announce(call: Call, messages: Sequence[Message]) -> None:
         [message.event_type for message in messages],
         [brand | dict(message.data) for message in messages],
         call.now,
+        origin.request_id,
+        origin.traceparent,
     )
 
 

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from time import perf_counter
 from typing import Final, Literal
 from uuid import UUID
 
@@ -20,6 +21,8 @@ import asyncpg
 from standardwebhooks import Webhook
 
 from mintage.db.queries import query
+from mintage.meters import LEASE_LAPSES, WEBHOOK_DURATION, WEBHOOK_KIND
+from mintage.operations import steps
 from mintage.operations.call import SYSTEM, Call, Transactions
 from mintage.operations.webhook_secrets import NotSealedHere
 from mintage.operations.webhooks import record_webhook_change
@@ -31,6 +34,7 @@ from mintage.rules.webhooks import (
     retry_delay_s,
 )
 from mintage.telemetry import logger
+from mintage.tracing import Origin, work_span
 
 _DUE: Final = query("webhook", "due")
 _TAKE_TURN: Final = query("webhook", "take_turn")
@@ -85,6 +89,7 @@ class _Claim:
     epoch: int
     attempts: int
     request: WebhookRequest
+    origin: Origin
 
 
 async def send_due_webhook(transactions: Transactions, send: Send) -> SendResult:
@@ -94,12 +99,24 @@ async def send_due_webhook(transactions: Transactions, send: Send) -> SendResult
     `Limits.webhook_retry_s`, then failed. A `Retry-After` holds the whole webhook back until then. A webhook
     that has failed for `webhook_disable_days` is disabled.
     """
-    claim = await _claim(transactions.for_caller(SYSTEM))
+    transactions = transactions.for_caller(SYSTEM)
+    claim = await _claim(transactions)
     if not isinstance(claim, _Claim):
         return claim
-    answer = await send(claim.request)
-    async with transactions.for_caller(SYSTEM).call(claim.brand_id) as call:
-        result = await _close(call, claim, answer)
+    steps.reached("webhook_claimed")
+    named = {"webhook_id": str(claim.webhook_id), "webhook_delivery_id": str(claim.delivery_id)}
+    with work_span("webhook", claim.origin, attempt=claim.attempts, **named) as told:
+        began = perf_counter()
+        answer = await send(claim.request)
+        WEBHOOK_DURATION.observe(perf_counter() - began)
+        if answer.answer_code is not None:
+            told["http.response.status_code"] = answer.answer_code
+        steps.reached("webhook_sent")
+        async with transactions.call(claim.brand_id) as call:
+            result = await _close(call, claim, answer)
+            steps.reached("webhook_closed")
+        told["status"] = result
+    steps.reached("webhook_committed")
     COUNTS[result] += 1
     return result
 
@@ -124,6 +141,7 @@ async def _claim(transactions: Transactions) -> _Claim | SendResult:
     outcome: SendResult = "idle"
     identity = transactions.caller.identity(None)
     async with transactions.database.transaction(identity) as connection:
+        steps.reached("webhook_claim_begun")
         for due in await connection.fetch(_DUE, transactions.pinned_now):
             brand_id: UUID = due["brand_id"]
             await connection.execute(transactions.caller.identity(brand_id).statements())
@@ -142,6 +160,9 @@ async def _claim(transactions: Transactions) -> _Claim | SendResult:
                 limits.webhook_sends_at_once_each,
             )
             if row is not None:
+                steps.reached("webhook_leased")
+                if row["has_lapsed"]:
+                    LEASE_LAPSES.labels(WEBHOOK_KIND).inc()
                 claim = _signed(call, due["id"], webhook, row)
                 if claim is not None:
                     return claim
@@ -179,6 +200,7 @@ def _signed(
         row["lease_epoch"],
         row["attempts"],
         WebhookRequest(webhook["url"], headers, body.encode()),
+        Origin(row["request_id"], row["traceparent"]),
     )
 
 

@@ -12,13 +12,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from time import monotonic
 from typing import Final
+from uuid import uuid4
 
 import asyncpg
 
 from mintage.db.connect import AWAY_ERRORS, Servers, is_pooled
 from mintage.errors import UNAVAILABLE, MintageError
 from mintage.meters import DUTY_INTERVAL, DUTY_RUNS, DUTY_SUCCESS, PACKS
-from mintage.operations.call import SYSTEM, Transactions
+from mintage.operations.call import SYSTEM
 from mintage.operations.pack_execution import process_payload_pack
 from mintage.operations.webhook_sending import send_due_webhook
 from mintage.packs.formats import FORMATS
@@ -28,6 +29,7 @@ from mintage.rpcs import RPCS
 from mintage.secrets import ManifestKey
 from mintage.storage import PackStore
 from mintage.telemetry import logger
+from mintage.tracing import Origin, work_span
 from mintage.worker.duties import Duty
 from mintage.worker.webhook_http import WebhookSender
 
@@ -117,18 +119,26 @@ class Worker:
         for result in ("done", "failed"):
             DUTY_RUNS.labels(duty.name, result)
         DUTY_INTERVAL.labels(duty.name).set(duty.interval_s)
+        # One that never comes to its end is overdue too, and an alert sees only what is there.
+        DUTY_SUCCESS.labels(duty.name).set_to_current_time()
         while not self._stopping.is_set():
+            # A request's id for what nobody asked for: it brings the lines of one run together.
+            run_id = f"duty-{uuid4().hex}"
             try:
-                await self._do(duty)
-                DUTY_RUNS.labels(duty.name, "done").inc()
-                DUTY_SUCCESS.labels(duty.name).set_to_current_time()
+                with work_span("duty", Origin(run_id), duty=duty.name):
+                    is_done = await self._do(duty, run_id)
+                if is_done:
+                    DUTY_RUNS.labels(duty.name, "done").inc()
+                    DUTY_SUCCESS.labels(duty.name).set_to_current_time()
             except Exception as error:  # noqa: BLE001 - the next turn tries again; it is logged
                 DUTY_RUNS.labels(duty.name, "failed").inc()
-                _log_failure("a duty failed", error, duty=duty.name)
+                _log_failure("a duty failed", error, duty=duty.name, request_id=run_id)
             await self._wait(self._stopping, duty.interval_s)
 
-    async def _do(self, duty: Duty) -> None:
-        doing = asyncio.create_task(duty.function(self._transactions()))
+    async def _do(self, duty: Duty, run_id: str) -> bool:
+        """Run it; False if an orderly stop cut it short."""
+        transactions = self._platform.transactions(SYSTEM, run_id)
+        doing = asyncio.create_task(duty.function(transactions))
         stopping = asyncio.create_task(self._stopping.wait())
         try:
             if duty.may_be_cut:
@@ -136,8 +146,9 @@ class Worker:
                 if not doing.done():
                     doing.cancel()
                     await asyncio.wait({doing})
-                    return
+                    return False
             await doing
+            return True
         finally:
             stopping.cancel()
 
@@ -179,9 +190,6 @@ class Worker:
                 await event.wait()
         except TimeoutError:
             pass
-
-    def _transactions(self) -> Transactions:
-        return self._platform.transactions(SYSTEM, "duty")
 
 
 def lanes_of(

@@ -103,9 +103,13 @@ where brand_id = $1
 -- name: due
 -- role: mintage_service
 -- Webhooks that something is due for: the brand served longest ago first, and of it the webhook served longest ago.
+-- The clock is read once, so that the index finds what is due among all that waits.
+with asked as materialized (
+  select coalesce($1::timestamptz, clock_timestamp()) as now
+)
 select webhook.brand_id, webhook.id, asked.now
 from webhook
-cross join (select coalesce($1::timestamptz, clock_timestamp()) as now) as asked
+cross join asked
 left join brand_turn on brand_turn.kind = 'webhook_delivery' and brand_turn.brand_id = webhook.brand_id
 where webhook.status = 'active'
   and (webhook.held_until is null or webhook.held_until <= asked.now)
@@ -162,3 +166,12 @@ where brand_id = $1
     where webhook_delivery.brand_id = $1
       and webhook_delivery.webhook_id = webhook.id
   )
+
+-- name: states
+-- role: mintage_service
+-- How many webhooks there are by how they do: active, failing (their last deliveries failed), disabled.
+select
+  count(*) filter (where status = 'active' and failing_since is null) as active,
+  count(*) filter (where status = 'active' and failing_since is not null) as failing,
+  count(*) filter (where status = 'disabled') as disabled
+from webhook

@@ -2,9 +2,9 @@
 -- A delivery of each event for each webhook that wants it, in the transaction that makes it happen.
 with told as (
   insert into webhook_delivery (
-    brand_id, id, webhook_id, event_id, event_type, data, status, next_try_at, created_at
+    brand_id, id, webhook_id, event_id, event_type, data, status, next_try_at, created_at, request_id, traceparent
   )
-  select $1, gen_random_uuid(), webhook.id, event.id, event.event_type, event.data, 'pending', $5, $5
+  select $1, gen_random_uuid(), webhook.id, event.id, event.event_type, event.data, 'pending', $5, $5, $6, $7
   from unnest($2::uuid[], $3::text[], $4::jsonb[]) as event (id, event_type, data)
   join webhook on webhook.brand_id = $1
     and webhook.status = 'active'
@@ -67,8 +67,9 @@ where brand_id = $1
 
 -- name: claim
 -- role: mintage_service
+-- A lease that has lapsed was of a worker that died, or of a request that took longer.
 with chosen as (
-  select id
+  select id, lease_until is not null as has_lapsed
   from webhook_delivery
   where brand_id = $1
     and webhook_id = $2
@@ -80,7 +81,6 @@ with chosen as (
       from webhook_delivery as under_way
       where under_way.brand_id = $1
         and under_way.webhook_id = $2
-        and under_way.status = 'pending'
         and under_way.lease_until > $3
     ) < $5::integer
   order by next_try_at, id
@@ -102,7 +102,10 @@ returning
   webhook_delivery.data,
   webhook_delivery.created_at,
   webhook_delivery.attempts,
-  webhook_delivery.lease_epoch
+  webhook_delivery.lease_epoch,
+  webhook_delivery.request_id,
+  webhook_delivery.traceparent,
+  chosen.has_lapsed
 
 -- name: close
 -- role: mintage_service
@@ -142,3 +145,53 @@ where brand_id = $1
 delete from clone_signal
 where brand_id = $1
   and day < $2::date
+
+-- name: state
+-- role: mintage_service
+-- How much is to be sent ($1 are counted at most), how much of that is leased, and for how long the most overdue has
+-- been due: of webhooks that nothing is under way to, since else it is the receiver that is waited for.
+with asked as (
+  select clock_timestamp() as now
+),
+overdue as (
+  select min(first.next_try_at) as since
+  from asked
+  cross join webhook
+  cross join lateral (
+    select next_try_at
+    from webhook_delivery as delivery
+    where delivery.brand_id = webhook.brand_id
+      and delivery.webhook_id = webhook.id
+      and delivery.status = 'pending'
+      and delivery.next_try_at <= asked.now
+    order by delivery.next_try_at, delivery.id
+    limit 1
+  ) as first
+  where webhook.status = 'active'
+    and (webhook.held_until is null or webhook.held_until <= asked.now)
+    and not exists (
+      select
+      from webhook_delivery as under_way
+      where under_way.brand_id = webhook.brand_id
+        and under_way.webhook_id = webhook.id
+        and under_way.lease_until > asked.now
+    )
+)
+select
+  counted.items,
+  counted.leased,
+  coalesce(extract(epoch from asked.now - overdue.since), 0)::double precision as oldest_waiting_s
+from asked
+cross join overdue
+cross join lateral (
+  select
+    count(*) as items,
+    count(*) filter (where waiting.lease_until > asked.now) as leased
+  from (
+    select lease_until
+    from webhook_delivery
+    where status = 'pending'
+    order by brand_id, webhook_id, next_try_at, id
+    limit $1
+  ) as waiting
+) as counted
