@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
+import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+import threading
+import warnings
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
@@ -15,12 +19,14 @@ import asyncpg
 import hypothesis
 import pytest
 import pytest_asyncio
+import structlog
 
 from mintage.db import embedded
 from mintage.db.connection import Database, open_database
 from mintage.db.migrate import migrate
 from mintage.perform import Platform
 from mintage.settings import Limits
+from mintage.telemetry import configure_logs
 from tests.support.webhooks import SEALER
 from tests.support.world import World, build_world
 
@@ -124,3 +130,22 @@ def platform(database: Database, limits: Limits) -> Platform:
 async def world(platform: Platform) -> World:
     """Two brands with their people: see `tests.support.world`."""
     return await build_world(platform)
+
+
+@pytest.fixture
+def log(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[], str]]:
+    """What was written to the log since the last look."""
+    root = logging.getLogger()
+    handlers = list(root.handlers)
+    for owner, name in (
+        (warnings, "showwarning"),
+        (sys, "excepthook"),
+        (threading, "excepthook"),
+    ):
+        monkeypatch.setattr(owner, name, getattr(owner, name))
+    configure_logs()
+    yield lambda: capsys.readouterr().err
+    structlog.reset_defaults()
+    root.handlers[:] = handlers

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 import asyncpg
@@ -138,12 +138,30 @@ def webhook_deliveries(
 
 @webhook_commands.command("redeliver")
 @_brand
-@click.argument("delivery_id", type=click.UUID)
+@click.argument("delivery_id", type=click.UUID, required=False)
+@click.option("--failed", "webhook_id", type=click.UUID, help="All of this webhook that failed.")
+@click.option("--from", "from_", help="Of those, what was told from then on: 2026-01-31T12:00:00Z.")
+@click.option("--to", help="Of those, what was told before then.")
 @_as
-def webhook_redeliver(brand_slug: str, delivery_id: UUID, email: str | None) -> None:
-    """Send a delivery again."""
-    raw: dict[str, object] = {"_webhook_delivery_id": str(delivery_id)}
-    _call(RPCS["redeliver_webhook"], raw, brand_slug, email)
+def webhook_redeliver(
+    brand_slug: str,
+    delivery_id: UUID | None,
+    webhook_id: UUID | None,
+    from_: str | None,
+    to: str | None,
+    email: str | None,
+) -> None:
+    """Send a delivery again, or all of a webhook that failed, oldest first."""
+    if (delivery_id is None) == (webhook_id is None):
+        raise click.UsageError("name a delivery, or a webhook by --failed")
+    given = {
+        "_webhook_delivery_id": delivery_id and str(delivery_id),
+        "_webhook_id": webhook_id and str(webhook_id),
+        "_from": from_,
+        "_to": to,
+    }
+    raw = {name: value for name, value in given.items() if value is not None}
+    _call(RPCS["redeliver_webhook"], raw, brand_slug, email, more_of="redelivered")
 
 
 def _arguments(rpc: Rpc, pairs: tuple[str, ...], text: str | None) -> dict[str, object]:
@@ -182,9 +200,17 @@ def _read(value: str) -> object:
         return value
 
 
-def _call(rpc: Rpc, raw: Mapping[str, object], brand_slug: str | None, email: str | None) -> None:
+def _call(
+    rpc: Rpc,
+    raw: Mapping[str, object],
+    brand_slug: str | None,
+    email: str | None,
+    *,
+    more_of: str | None = None,
+) -> None:
+    """Call it and print the answer. `more_of`: the count that is added up while the answer `has_more`."""
     try:
-        answer = uvloop.run(_performed(rpc, raw, brand_slug, email))
+        answer = uvloop.run(_performed(rpc, raw, brand_slug, email, more_of))
     except MintageError as error:
         told = {"code": error.kind.code, "message": error.message}
         told |= {"details": error.details or "", "hint": error.hint or ""}
@@ -203,14 +229,23 @@ def _call(rpc: Rpc, raw: Mapping[str, object], brand_slug: str | None, email: st
 
 
 async def _performed(
-    rpc: Rpc, raw: Mapping[str, object], brand_slug: str | None, email: str | None
+    rpc: Rpc,
+    raw: Mapping[str, object],
+    brand_slug: str | None,
+    email: str | None,
+    more_of: str | None,
 ) -> Mapping[str, object]:
     settings = read_settings(os.environ)
     async with open_runtime(settings, application="command", may_migrate=False) as runtime:
         if brand_slug is not None:
             raw = {"_brand_id": str(await _brand_id(runtime, brand_slug))} | dict(raw)
         caller = SERVICE if email is None else await _user(runtime, email)
-        return await perform(runtime.platform, caller, rpc, raw, "command")
+        answer = await perform(runtime.platform, caller, rpc, raw, "command")
+        while more_of is not None and answer.get("has_more"):
+            more = await perform(runtime.platform, caller, rpc, raw, "command")
+            total = cast("int", answer[more_of]) + cast("int", more.get(more_of, 0))
+            answer = {**more, more_of: total}
+        return answer
 
 
 async def _brand_id(runtime: Runtime, slug: str) -> UUID:

@@ -84,6 +84,7 @@ class Limits:
     webhook_disable_days: int = 5
     webhook_deliveries_kept_days: int = 30
     webhook_old_secret_s: int = 86400
+    webhook_redeliveries_max: int = 1_000
     webhook_private_hosts: tuple[str, ...] = ()
     resolver_base_url: str = "http://{slug}.localhost"
     foreign_issuer: str = ""

@@ -7,15 +7,12 @@ import gc
 import json
 import logging
 import socket
-import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import httpx2
-import pytest
-import structlog
 
 from mintage.api.app import build_api
 from mintage.listening import listen_on
@@ -37,25 +34,6 @@ PATHS = (
     "/functions/v1/mint-api-v1?canary-of-query=1",
     f"/storage/v1/object/sign/payload-packs/{'0' * 8}?token=canary-of-query",
 )
-
-
-@pytest.fixture
-def log(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[], str]]:
-    """What was written to the log since the last look."""
-    root = logging.getLogger()
-    handlers = list(root.handlers)
-    for owner, name in (
-        (warnings, "showwarning"),
-        (sys, "excepthook"),
-        (threading, "excepthook"),
-    ):
-        monkeypatch.setattr(owner, name, getattr(owner, name))
-    configure_logs()
-    yield lambda: capsys.readouterr().err
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
 
 
 async def test_a_failure_is_logged_without_anything_that_was_sent(

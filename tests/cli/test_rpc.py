@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from mintage import cli_rpc
 from mintage.cli import cli
 from mintage.cli_rpc import _arguments
 from mintage.rpcs import RPCS
+from mintage.settings import Settings, read_settings
+from tests.support.minting import execute
 from tests.support.world import World
 
 
@@ -77,7 +82,14 @@ async def test_errors_and_refusals_are_those_of_the_api(world: World, line: Line
     assert "ILLEGAL_STATUS_TRANSITION" in refused.stderr
 
 
-async def test_webhooks_are_managed_by_commands(world: World, line: Line) -> None:
+def _one_redelivery_a_call(environment: Mapping[str, str]) -> Settings:
+    settings = read_settings(environment)
+    return replace(settings, limits=replace(settings.limits, webhook_redeliveries_max=1))
+
+
+async def test_webhooks_are_managed_by_commands(
+    world: World, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = await line.told(
         "webhook", "create", "acme", "https://example.com/", "--event", "mint_job.failed"
     )
@@ -95,6 +107,16 @@ async def test_webhooks_are_managed_by_commands(world: World, line: Line) -> Non
     assert {each["status"] for each in deliveries} == {"pending"}
     redelivered = await line.told("webhook", "redeliver", "acme", deliveries[0]["id"])
     assert redelivered["status"] == "pending"
+    await execute(world, "update webhook_delivery set status = 'failed', next_try_at = null")
+    monkeypatch.setattr(cli_rpc, "read_settings", _one_redelivery_a_call)
+    again = await line.told("webhook", "redeliver", "acme", "--failed", webhook_id)
+    assert (again["redelivered"], again["has_more"]) == (2, False)
+    none = await line.told(
+        "webhook", "redeliver", "acme", "--failed", webhook_id, "--from", "2020-01-31T12:00:00Z"
+    )
+    assert none["redelivered"] == 0
+    for words in ([], [deliveries[0]["id"], "--failed", webhook_id]):
+        assert (await line.run("webhook", "redeliver", "acme", *words)).exit_code == 2
     assert (await line.told("webhook", "remove", "acme", webhook_id))["removed"] is True
 
 

@@ -61,6 +61,30 @@ async def test_a_webhook_is_made_told_told_again_and_removed(console: Console) -
     assert "No webhooks yet" in (await owner.get(PAGE)).text
 
 
+async def test_what_failed_is_sent_again_together_whatever_the_receiver_asked_for(
+    console: Console,
+) -> None:
+    owner = await console.signed_in("owner")
+    await owner.post(PAGE, {"url": URL, "event_types": ["mint_job.completed"]})
+    await console.world.minted(1)
+    (told,) = await deliveries(console.world)
+    page = await owner.get(f"{PAGE}?webhook={told['webhook_id']}")
+    assert "Send again all that failed" not in page.text
+    await execute(
+        console.world,
+        "update webhook_delivery set status = 'failed', next_try_at = null, failure = 'TIMEOUT'",
+    )
+    await execute(console.world, "update webhook set held_until = now() + interval '1 hour'")
+    page = await owner.get(f"{PAGE}?webhook={told['webhook_id']}")
+    assert "Send again all that failed" in page.text
+    assert "waits, as it asked, until" in page.text
+    again = await owner.post(f"{PAGE}/redeliver", {"webhook_id": str(told["webhook_id"])})
+    assert again.status_code == 303
+    (told,) = await deliveries(console.world)
+    assert told["status"] == "pending"
+    assert "as it asked" not in (await owner.get(PAGE)).text
+
+
 async def test_a_webhook_that_is_not_there_is_a_page_that_says_so(console: Console) -> None:
     owner = await console.signed_in("owner")
     for asked in (str(uuid4()), "x"):

@@ -18,7 +18,7 @@ from mintage.operations.call import Caller
 from mintage.perform import perform
 from mintage.rpcs import RPCS
 from mintage.rules.roles import SCOPES, Scope
-from tests.support.webhooks import put_webhook, webhook_examples
+from tests.support.webhooks import put_webhook, redeliver_examples, webhook_examples
 from tests.support.world import GTIN_TABLE, World
 
 Raw = dict[str, object]
@@ -298,7 +298,9 @@ EXAMPLES: dict[str, Callable[[Things, int], list[Raw]]] = {
     "list_webhook_deliveries": lambda mine, n: _page(
         webhook_id=str(mine.webhook_id), status="failed"
     ),
-    "redeliver_webhook": lambda mine, n: [{"_webhook_delivery_id": str(mine.webhook_delivery_id)}],
+    "redeliver_webhook": lambda mine, n: redeliver_examples(
+        str(mine.webhook_id), str(mine.webhook_delivery_id)
+    ),
     "revoke_api_key": lambda mine, n: [
         {"_api_key_id": str(mine.api_key_id), "_reason": "a laptop was lost"}
     ],

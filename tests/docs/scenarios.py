@@ -275,6 +275,11 @@ async def _disabled_webhook(stage: Stage, raw: Raw) -> Raw:
     return raw
 
 
+async def _all_that_failed(stage: Stage, raw: Raw) -> Raw:
+    del raw
+    return {"_webhook_id": str(stage.mine.webhook_id), "_from": "2026-01-31T12:00:00Z"}
+
+
 async def _oak(stage: Stage, raw: Raw) -> Raw:
     """A product, a batch and a token that begin with what is looked for."""
     product_id = await stage.world.product(sku="OAK-1")
@@ -331,6 +336,7 @@ SCENARIOS: dict[tuple[str, str], Scenario] = {
     ("remove_brand_member", "Response (refused)"): _the_last_owners_id,
     ("rotate_api_key", "Response (refused)"): _revoked_key,
     ("create_webhook", "Response (refused)"): _as_many_webhooks_as_may_be,
+    ("redeliver_webhook", "Response (all that failed)"): _all_that_failed,
     ("redeliver_webhook", "Response (refused)"): _disabled_webhook,
     ("create_brand", "Response"): _another_slug,
 }

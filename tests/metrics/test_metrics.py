@@ -101,19 +101,7 @@ async def test_what_a_platform_does_is_counted_and_the_page_has_every_metric(
     assert _value(after, "mintage_worker_running") == 1
     assert _value(after, "mintage_duty_last_success_timestamp_seconds", duty="fold tallies") > 1e9
 
-    told = {
-        name: (family.type, family.documentation)
-        for name, family in after.items()
-        if name.startswith(("mintage_", "process_"))
-    }
-    assert {name: (row[0], row[2]) for name, row in ROWS.items()} == told, (
-        "mend the table in docs/observability.md"
-    )
-    for name, family in after.items():
-        for sample in family.samples:
-            if name in ROWS:
-                assert set(sample.labels) - {"le"} == ROWS[name][1], name
-
+    _assert_the_page_tells(after)
     unknown = unknown_in(queries_of_dashboard() + queries_of_alerts(), text)
     assert not unknown, "mend the query, in ops/grafana or ops/prometheus"
 
@@ -122,6 +110,21 @@ async def test_what_a_platform_does_is_counted_and_the_page_has_every_metric(
     newer = await platform_at_work.scrape("application/openmetrics-text")
     names = {family.name for family in open_metrics(newer.text)}  # type: ignore[no-untyped-call]
     assert "mintage_units_minted" in names
+
+
+def _assert_the_page_tells(families: dict[str, Metric]) -> None:
+    told = {
+        name: (family.type, family.documentation)
+        for name, family in families.items()
+        if name.startswith(("mintage_", "process_"))
+    }
+    assert {name: (row[0], row[2]) for name, row in ROWS.items()} == told, (
+        "mend the table in docs/observability.md"
+    )
+    for name, family in families.items():
+        for sample in family.samples:
+            if name in ROWS:
+                assert set(sample.labels) - {"le"} == ROWS[name][1], name
 
 
 async def test_the_doors_tell_metrics_to_who_has_the_token_only(platform_at_work: Running) -> None:

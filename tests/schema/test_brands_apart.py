@@ -41,6 +41,7 @@ STATEMENTS_OF_NO_BRAND = {
     "resolve.at_host": "the brand is found by its host, and all else looked for in it",
     "tally.brands_with_deltas": "a duty finds the brands, and works in each",
     "webhook.due": "the sender finds webhooks, and works in the brand of each",
+    "webhook_delivery.state": "figures of the queue",
     "work_item.claim": "the next item over all brands in turn",
     "work_item.claim_one": "a job is executed by its id alone",
     "work_item.state": "figures of the queue",

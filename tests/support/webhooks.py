@@ -161,3 +161,9 @@ def webhook_examples(webhook_id: str) -> list[dict[str, object]]:
         {"_url": url, "_event_types": ["mint_job.completed"]},
         {"_url": url, "_event_types": list(WEBHOOK_EVENT_TYPES), "_webhook_id": webhook_id},
     ]
+
+
+def redeliver_examples(webhook_id: str, delivery_id: str) -> list[dict[str, object]]:
+    """Right arguments of `redeliver_webhook`: one delivery, and all that failed in a time."""
+    some_time: dict[str, object] = {"_from": "2020-01-31T12:00:00Z", "_to": "2099-01-31T12:00:00Z"}
+    return [{"_webhook_delivery_id": delivery_id}, some_time | {"_webhook_id": webhook_id}]

@@ -473,18 +473,3 @@ async def test_sends_are_counted_by_what_they_come_to(world: World) -> None:
         await world.minted(1, gtin=None)
         await all_sent(world)
     assert COUNTS["delivered"] == before + 1
-
-
-@pytest.mark.long
-async def test_logs_name_neither_url_nor_secret(
-    world: World, capsys: pytest.CaptureFixture[str]
-) -> None:
-    world = knowing(world)
-    async with receiver() as found:
-        found.answers = [answer(500, b"told you")]
-        made = await webhook_of(world, found.url, "mint_job.completed")
-        await world.minted(1, gtin=None)
-        await all_sent(world)
-    logged = "".join(capsys.readouterr())
-    for hidden in ("hidden", made["secret"], found.heads[0]["webhook-signature"]):
-        assert hidden not in logged

@@ -56,13 +56,17 @@ async def remove_webhook(visit: Visit, form: Form) -> Response:
 
 
 async def redeliver(visit: Visit, form: Form) -> Response:
-    """`POST …/settings/webhooks/redeliver`: then the deliveries again."""
+    """`POST …/settings/webhooks/redeliver`: one delivery, or all that failed; then the deliveries again."""
+    delivery_id, asked = form.optional("webhook_delivery_id"), form.get("webhook_id")
     outcome = await tried(
-        visit, "redeliver_webhook", webhook_delivery_id=form.get("webhook_delivery_id")
+        visit,
+        "redeliver_webhook",
+        webhook_delivery_id=delivery_id,
+        webhook_id=asked if delivery_id is None else None,
     )
     if outcome.answer is None:
         return await _webhooks_page(visit, outcome)
-    webhook_id = _id_of(form.get("webhook_id"))
+    webhook_id = _id_of(asked)
     return go_to(visit.request, visit.here.url(f"{_PATH}?webhook={webhook_id}"))
 
 

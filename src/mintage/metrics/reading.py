@@ -28,9 +28,9 @@ from mintage.operations.webhook_sending import SendResult
 
 QUEUE_TIMEOUT_S: Final = 2.0
 QUEUE_COUNTED_MAX: Final = 100_000
+WEBHOOK_STATES: Final = ("active", "failing", "disabled")
 _STATE: Final = query("work_item", "state")
 _DELIVERIES: Final = query("webhook_delivery", "state")
-_WEBHOOKS: Final = query("webhook", "states")
 _PROCESS: Final = ProcessCollector(registry=None)
 
 
@@ -103,14 +103,15 @@ async def look_up(database: Database) -> Lookup | None:
             database.transaction(SYSTEM.identity(None), read_only=True) as connection,
         ):
             rows = await connection.fetch(_STATE, list(KINDS), QUEUE_COUNTED_MAX)
-            deliveries = await connection.fetchrow(_DELIVERIES, QUEUE_COUNTED_MAX)
-            webhooks = await connection.fetchrow(_WEBHOOKS)
+            webhooks = await connection.fetchrow(_DELIVERIES, QUEUE_COUNTED_MAX)
     except (*AWAY_ERRORS, asyncpg.PostgresError, TimeoutError):
         return None
-    if deliveries is None or webhooks is None:
+    if webhooks is None:
         return None
+    items, leased, oldest_waiting_s, *counts = webhooks
+    deliveries = QueueState(WEBHOOK_KIND, items, leased, oldest_waiting_s)
     queues = [QueueState(*row) for row in rows]
-    return Lookup([*queues, QueueState(WEBHOOK_KIND, *deliveries)], dict(webhooks))
+    return Lookup([*queues, deliveries], dict(zip(WEBHOOK_STATES, counts, strict=True)))
 
 
 def _build() -> Metric:

@@ -59,5 +59,9 @@ class WebhookDeliveryPage(Page):
 
 
 class Redelivered(Success):
-    webhook_delivery_id: Id
+    """How many deliveries are pending again; `webhook_delivery_id` where one was named."""
+
+    webhook_delivery_id: Id | None
     status: Literal["pending"]
+    redelivered: Count
+    has_more: bool

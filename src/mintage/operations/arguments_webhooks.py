@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field, StringConstraints
 
+from mintage.errors import ArgumentProblem
 from mintage.operations.argument_checks import distinct, stated
-from mintage.operations.arguments import BrandArguments, Cursor, Limit, Uuid
+from mintage.operations.arguments import BrandArguments, Cursor, From, Limit, To, Uuid
 from mintage.rules import webhooks
 
 WebhookId = Annotated[Uuid, Field(description="the UUID of a webhook")]
+REDELIVER_HINT: Final = (
+    "give _webhook_delivery_id for one delivery, or _webhook_id for all of it that failed, "
+    "those from _from to _to if given"
+)
 WebhookDeliveryId = Annotated[Uuid, Field(description="the UUID of a webhook delivery")]
 
 
@@ -49,4 +55,18 @@ class ListWebhookDeliveries(BrandArguments):
 
 
 class RedeliverWebhook(BrandArguments):
-    webhook_delivery_id: WebhookDeliveryId
+    webhook_delivery_id: WebhookDeliveryId | None = None
+    webhook_id: WebhookId | None = None
+    from_: From | None = Field(default=None, alias="_from")
+    to: To | None = None
+
+    @classmethod
+    def faults_beyond_types(cls, sound: Mapping[str, Any]) -> list[ArgumentProblem]:
+        if "_webhook_delivery_id" not in sound:
+            return []
+        problem = "is given with _webhook_delivery_id"
+        return [
+            ArgumentProblem(name, problem, REDELIVER_HINT)
+            for name in ("_webhook_id", "_from", "_to")
+            if name in sound
+        ]

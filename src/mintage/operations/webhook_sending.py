@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
@@ -24,13 +24,13 @@ from mintage.db.queries import query
 from mintage.meters import LEASE_LAPSES, WEBHOOK_DURATION, WEBHOOK_KIND
 from mintage.operations import steps
 from mintage.operations.call import SYSTEM, Call, Transactions
+from mintage.operations.retry_after import asked_delay_s
 from mintage.operations.webhook_secrets import NotSealedHere
 from mintage.operations.webhooks import record_webhook_change
 from mintage.rules.webhooks import (
     DeliveryFailure,
     DisabledReason,
     WebhookDeliveryStatus,
-    asked_delay_s,
     retry_delay_s,
 )
 from mintage.telemetry import logger
@@ -60,7 +60,7 @@ COUNTS: Final[Counter[SendResult]] = Counter()
 class WebhookRequest:
     """A POST that is to be made now; its headers are signed for this moment."""
 
-    url: str
+    url: str = field(repr=False)
     headers: dict[str, str] = field(repr=False)
     body: bytes = field(repr=False)
 
@@ -189,9 +189,7 @@ def _signed(
         "user-agent": "Mintage-Webhooks/1",
         "webhook-id": message_id,
         "webhook-timestamp": str(int(call.now.timestamp())),
-        "webhook-signature": " ".join(
-            Webhook(secret).sign(message_id, call.now.astimezone(UTC), body) for secret in opened
-        ),
+        "webhook-signature": signatures(opened, message_id, call.now, body),
     }
     return _Claim(
         call.brand_id,
@@ -202,6 +200,12 @@ def _signed(
         WebhookRequest(webhook["url"], headers, body.encode()),
         Origin(row["request_id"], row["traceparent"]),
     )
+
+
+def signatures(secrets: Sequence[bytes], message_id: str, moment: datetime, body: str) -> str:
+    """The header `webhook-signature`: one by each secret (Standard Webhooks, "Signature scheme")."""
+    at = moment.astimezone(UTC)  # The library takes any time for UTC, whatever its zone.
+    return " ".join(Webhook(secret).sign(message_id, at, body) for secret in secrets)
 
 
 def _body(event_type: str, happened_at: datetime, data: object) -> str:

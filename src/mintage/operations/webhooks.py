@@ -15,6 +15,7 @@ from mintage.db.paging import ListKey
 from mintage.db.queries import query
 from mintage.errors import ArgumentProblem, invalid_input, not_found
 from mintage.operations.arguments_webhooks import (
+    REDELIVER_HINT,
     CreateWebhook,
     ListWebhookDeliveries,
     ListWebhooks,
@@ -23,7 +24,7 @@ from mintage.operations.arguments_webhooks import (
 )
 from mintage.operations.call import Answer, BlockingReason, Call, Refused
 from mintage.operations.events import record_event
-from mintage.operations.listing import page_answer, start_position
+from mintage.operations.listing import BEGINNING, END, page_answer, start_position
 from mintage.operations.webhook_secrets import new_secret, secret_text
 from mintage.rules.webhook_urls import WebhookUrlProblem, read_webhook_url
 
@@ -40,6 +41,8 @@ _DELIVERIES: Final = query("webhook_delivery", "list_of_webhook")
 _DELIVERIES_OF_STATUS: Final = query("webhook_delivery", "list_of_status")
 _WEBHOOK_OF: Final = query("webhook_delivery", "webhook_of")
 _REDELIVER: Final = query("webhook_delivery", "redeliver")
+_REDELIVER_FAILED: Final = query("webhook_delivery", "redeliver_failed")
+_HAS_FAILED: Final = query("webhook_delivery", "has_failed")
 _WAKE: Final = query("work_item", "wake")
 
 
@@ -124,20 +127,41 @@ async def list_webhook_deliveries(call: Call, arguments: ListWebhookDeliveries) 
 
 
 async def redeliver_webhook(call: Call, arguments: RedeliverWebhook) -> Answer:
-    """Send a delivery again, now, under the same webhook-id; a failed one has all its tries again.
+    """Send again, now, under the same webhook-id: one delivery, or what failed of a webhook, oldest first.
 
-    Raises 400 `P0002` for an unknown delivery; refuses `WEBHOOK_NOT_ACTIVE`.
+    Each has all its tries again. Of many, `Limits.webhook_redeliveries_max` a call; `has_more` asks for
+    another one. Raises 400 for neither, `P0002` for an unknown delivery or webhook; refuses
+    `WEBHOOK_NOT_ACTIVE`.
     """
-    delivery_id = arguments.webhook_delivery_id
-    webhook_id = await call.connection.fetchval(_WEBHOOK_OF, call.brand_id, delivery_id)
+    delivery_id, webhook_id = arguments.webhook_delivery_id, arguments.webhook_id
+    if delivery_id is None and webhook_id is None:
+        missing = ("_webhook_delivery_id", "_webhook_id")
+        problems = [ArgumentProblem(name, "is missing", REDELIVER_HINT) for name in missing]
+        raise invalid_input(problems)
+    if webhook_id is None:
+        webhook_id = await call.connection.fetchval(_WEBHOOK_OF, call.brand_id, delivery_id)
     status = await call.connection.fetchval(_TAKE_UP, call.brand_id, webhook_id)
     if status is None:
-        raise not_found("webhook delivery")
+        raise not_found("webhook" if delivery_id is None else "webhook delivery")
     if status != "active":
         raise _refused("WEBHOOK_NOT_ACTIVE", "The webhook is disabled; replace it to begin anew.")
-    await call.connection.execute(_REDELIVER, call.brand_id, delivery_id, call.now)
+    redelivered, has_more = 1, False
+    if delivery_id is not None:
+        await call.connection.execute(_REDELIVER, call.brand_id, delivery_id, call.now)
+    else:
+        bounds = (call.brand_id, webhook_id, arguments.from_ or BEGINNING, arguments.to or END)
+        count_max = call.limits.webhook_redeliveries_max
+        tag = await call.connection.execute(_REDELIVER_FAILED, *bounds, count_max, call.now)
+        redelivered = int(tag.rpartition(" ")[2])
+        has_more = redelivered == count_max and await call.connection.fetchval(_HAS_FAILED, *bounds)
     await call.connection.execute(_WAKE, "webhook_delivery")
-    return {"ok": True, "webhook_delivery_id": delivery_id, "status": "pending"}
+    return {
+        "ok": True,
+        "webhook_delivery_id": delivery_id,
+        "status": "pending",
+        "redelivered": redelivered,
+        "has_more": has_more,
+    }
 
 
 async def record_webhook_change(

@@ -19,6 +19,7 @@ from typing import Final
 
 import httpx2
 
+from mintage.operations.retry_after import RETRY_AFTER_STATUSES
 from mintage.operations.webhook_sending import WebhookAnswer, WebhookRequest
 from mintage.rules.webhook_urls import (
     WebhookTarget,
@@ -27,7 +28,7 @@ from mintage.rules.webhook_urls import (
     may_be_called,
     read_webhook_url,
 )
-from mintage.rules.webhooks import RETRY_AFTER_STATUSES, DeliveryFailure
+from mintage.rules.webhooks import DeliveryFailure
 from mintage.settings import Limits
 
 Address = IPv4Address | IPv6Address

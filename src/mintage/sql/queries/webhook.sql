@@ -166,12 +166,3 @@ where brand_id = $1
     where webhook_delivery.brand_id = $1
       and webhook_delivery.webhook_id = webhook.id
   )
-
--- name: states
--- role: mintage_service
--- How many webhooks there are by how they do: active, failing (their last deliveries failed), disabled.
-select
-  count(*) filter (where status = 'active' and failing_since is null) as active,
-  count(*) filter (where status = 'active' and failing_since is not null) as failing,
-  count(*) filter (where status = 'disabled') as disabled
-from webhook

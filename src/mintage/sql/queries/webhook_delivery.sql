@@ -54,6 +54,43 @@ where brand_id = $1
   and id = $2
 returning id
 
+-- name: redeliver_failed
+-- Those that failed of what was written from $3 to $4, $5 at most; they are sent in the order in which they were written.
+with failed as (
+  select id, created_at
+  from webhook_delivery
+  where brand_id = $1
+    and webhook_id = $2
+    and status = 'failed'
+    and created_at >= $3
+    and created_at < $4
+  order by created_at, id
+  limit $5::integer
+  for update
+),
+numbered as (
+  select id, row_number() over (order by created_at, id) as number
+  from failed
+)
+update webhook_delivery
+set status = 'pending',
+  attempts = 0,
+  next_try_at = $6::timestamptz + (numbered.number - $5::integer) * interval '1 microsecond'
+from numbered
+where webhook_delivery.brand_id = $1
+  and webhook_delivery.id = numbered.id
+
+-- name: has_failed
+select exists (
+  select
+  from webhook_delivery
+  where brand_id = $1
+    and webhook_id = $2
+    and status = 'failed'
+    and created_at >= $3
+    and created_at < $4
+)
+
 -- name: end_pending
 -- What a webhook that is disabled or removed was still to be told; whoever is sending closes nothing.
 update webhook_delivery
@@ -149,7 +186,8 @@ where brand_id = $1
 -- name: state
 -- role: mintage_service
 -- How much is to be sent ($1 are counted at most), how much of that is leased, and for how long the most overdue has
--- been due: of webhooks that nothing is under way to, since else it is the receiver that is waited for.
+-- been due: of webhooks that nothing is under way to, since else it is the receiver that is waited for. And how many
+-- webhooks there are by how they do.
 with asked as (
   select clock_timestamp() as now
 ),
@@ -180,7 +218,10 @@ overdue as (
 select
   counted.items,
   counted.leased,
-  coalesce(extract(epoch from asked.now - overdue.since), 0)::double precision as oldest_waiting_s
+  coalesce(extract(epoch from asked.now - overdue.since), 0)::double precision as oldest_waiting_s,
+  known.active,
+  known.failing,
+  known.disabled
 from asked
 cross join overdue
 cross join lateral (
@@ -195,3 +236,10 @@ cross join lateral (
     limit $1
   ) as waiting
 ) as counted
+cross join (
+  select
+    count(*) filter (where status = 'active' and failing_since is null) as active,
+    count(*) filter (where status = 'active' and failing_since is not null) as failing,
+    count(*) filter (where status = 'disabled') as disabled
+  from webhook
+) as known
