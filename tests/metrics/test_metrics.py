@@ -19,11 +19,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from mintage.app import Front
 from mintage.db.connection import Database
 from mintage.db.replica import Replica
-from mintage.health import Vitals
+from mintage.health import StoreWatch, Vitals
+from mintage.keyring import Keyring
 from mintage.meters import RESOLVER, Durations, ResolverCounts
 from mintage.metrics.door import Metrics
 from mintage.metrics.reading import Metered, look_up
 from mintage.settings import Settings, SettingsError, read_settings
+from mintage.storage import open_pack_store
 from tests.metrics.platform import TOKEN, Running, running
 from tests.metrics.queries import queries_of_alerts, queries_of_dashboard, unknown_in
 from tests.support.webhooks import receiver, webhook_of
@@ -99,6 +101,8 @@ async def test_what_a_platform_does_is_counted_and_the_page_has_every_metric(
     assert grew("mintage_http_requests_total", door="api", route="none", status="4xx") == 1
     assert _value(after, "mintage_database_reachable") == 1
     assert _value(after, "mintage_worker_running") == 1
+    assert _value(after, "mintage_store_reachable") == 1
+    assert _value(after, "mintage_secrets_current") == 1
     assert _value(after, "mintage_duty_last_success_timestamp_seconds", duty="fold tallies") > 1e9
 
     _assert_the_page_tells(after)
@@ -155,6 +159,24 @@ async def test_without_a_token_the_doors_have_no_metrics(settings: Settings) -> 
         transport=httpx2.ASGITransport(Front(door, door, settings)), base_url="http://a"
     ) as client:
         assert (await client.get("/metrics")).status_code == 404
+
+
+async def test_a_store_that_is_gone_and_keys_that_cannot_be_read_are_told(
+    database: Database, tmp_path: Path
+) -> None:
+    folder = tmp_path / "store"
+    folder.mkdir()
+    store = StoreWatch(open_pack_store(folder.as_uri(), tmp_path), writes=True)
+    vitals = Vitals(store=store, keys=Keyring(tmp_path / "secrets.json"))
+    folder.rmdir()
+    (tmp_path / "secrets.json").unlink()
+    metrics = Metrics(Metered(database, vitals, has_queue=False))
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(metrics), base_url="http://a"
+    ) as client:
+        families = _families((await client.get("/metrics")).text)
+    assert _value(families, "mintage_store_reachable") == 0
+    assert _value(families, "mintage_secrets_current") == 0
 
 
 async def test_what_the_database_does_not_say_is_absent(database: Database) -> None:

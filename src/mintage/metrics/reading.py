@@ -72,7 +72,8 @@ class _Families(Collector):
 
 async def read(metered: Metered) -> CollectorRegistry:
     """Everything that this process tells, as it is now."""
-    found_out = await look_up(metered.database) if metered.has_queue else None
+    looking = look_up(metered.database) if metered.has_queue else _nothing()
+    found_out, store = await asyncio.gather(looking, metered.vitals.store_state())
     found: list[Metric] = [_build()]
     if metered.has_queue:
         found.append(
@@ -87,12 +88,17 @@ async def read(metered: Metered) -> CollectorRegistry:
     found += _buffer(metered.vitals)
     found += _replica(metered.vitals)
     found += _worker(metered.vitals)
+    found += _store_and_secrets(metered.vitals, store)
     found.append(_webhooks())
     found += REGISTRY.collect()
     found += _PROCESS.collect()
     registry = CollectorRegistry()
     registry.register(_Families(found))
     return registry
+
+
+async def _nothing() -> None:
+    """What a process tells of a queue that it does not look into."""
 
 
 async def look_up(database: Database) -> Lookup | None:
@@ -200,6 +206,21 @@ def _replica(vitals: Vitals) -> Iterator[Metric]:
             "mintage_replica_lag_seconds",
             "How old what the replica knows may be; absent while nobody knows.",
             value=replica.age_s,
+        )
+
+
+def _store_and_secrets(vitals: Vitals, store: str) -> Iterator[Metric]:
+    if store != "none":
+        yield GaugeMetricFamily(
+            "mintage_store_reachable",
+            "1 while the store of packs answers and takes what this process does; absent without one.",
+            value=float(store == "reachable"),
+        )
+    if vitals.keys is not None:
+        yield GaugeMetricFamily(
+            "mintage_secrets_current",
+            "1 while the secrets file can be used; at 0 the keys of before go on until the next start.",
+            value=float(vitals.keys.is_current),
         )
 
 
