@@ -17,7 +17,8 @@ from mintage.backup.manifest import DUMP, MANIFEST, PACKS, SECRETS, read_manifes
 from mintage.db.migrate import load_migrations
 from mintage.errors import BackupError
 from mintage.operations.pack_sweep import sweep_orphans
-from mintage.secrets import new_secrets_text
+from mintage.secrets import load_or_create_secrets, new_secrets_text
+from mintage.storage import StoreAway
 from tests.backup.source import (
     OPEN_ATTEMPTS,
     OPEN_FIRST,
@@ -28,12 +29,14 @@ from tests.backup.source import (
     broken_invariants,
     changed_manifest,
     pack_part,
+    place_at,
     restated,
     world_of,
 )
 from tests.packs.desk import Desk
 from tests.schema.catalog import connected, snapshot
 from tests.support.webhooks import all_sent, knowing, receiver
+from tests.support.world import build_world
 
 
 def _path(part_path: str) -> str:
@@ -333,3 +336,24 @@ async def test_packs_that_are_gone_or_changed_are_named_and_the_rest_is_backed_u
     assert sorted(manifest.missing) == sorted([gone, changed])
     assert len(manifest.packs) == len(backup.manifest.packs) - 2
     assert not (tmp_path / "again" / PACKS / changed).exists()
+
+
+async def test_a_backup_that_breaks_off_leaves_nothing_behind(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = place_at(dsn, tmp_path / "data")
+    load_or_create_secrets(place.settings.secrets_file)
+
+    async def away(*_: object) -> None:
+        raise StoreAway("the store is away")
+
+    async with place.platform() as platform:
+        world = await build_world(platform)
+        await Desk(world, place.store, tmp_path / "data" / "payload-packs").exported(3)
+    monkeypatch.setattr(place.store, "head", away)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(StoreAway):
+        await place.back_up(tmp_path / "backup")
+    assert sorted(tmp_path.iterdir()) == before
+    with pytest.raises(BackupError, match="is no folder: make it first"):
+        await place.back_up(tmp_path / "nowhere" / "backup")

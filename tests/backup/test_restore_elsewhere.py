@@ -230,3 +230,32 @@ async def test_a_database_of_an_owner_without_superpowers_is_restored(tmp_path: 
         await execute(server, 'create role "shopkeeper"')
         await place.restore(source.folder)
         await _assert_it_goes_on(source, place.dsn, tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize("version", ["15", "packaged"])
+async def test_the_owner_that_it_had_restores_it_and_gives_his_power_back(
+    tmp_path: Path, version: str
+) -> None:
+    """As docs/backup.md has it for a platform that was set up as docs/running.md says."""
+    bin_dir = bin_dir_of(version)
+    async with own_server(bin_dir) as server:
+        await execute(server, "create role shopkeeper login createrole")
+        await execute(server, "create database shop owner shopkeeper")
+        shop = with_database(server, "shop")
+        await migrate(as_login(shop, "shopkeeper"))
+        source = await make_source(place_at(shop, tmp_path / "shop"), tmp_path / "backup")
+    async with own_server(bin_dir) as server:
+        await execute(server, "create role shopkeeper login createrole bypassrls")
+        await execute(server, "create database shop owner shopkeeper")
+        shop = as_login(with_database(server, "shop"), "shopkeeper")
+        place = place_at(shop, tmp_path / "again")
+        await place.restore(source.folder)
+        await execute(server, "alter role shopkeeper nobypassrls")
+        assert await migrate(shop) == []
+        await _assert_it_goes_on(source, shop, tmp_path / "again")
+        owner = "select tableowner from pg_tables where tablename = 'mint_batch'"
+        assert await place.ask(owner) == "shopkeeper"
+        # Who deletes brands must still be able to.
+        may = "select has_table_privilege('shopkeeper', 'public.mint_unit', 'select, delete')"
+        assert await place.ask(may)
+        assert await place.ask("select count(*) from mint_batch") == 0, "row-level security holds"

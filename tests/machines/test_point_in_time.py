@@ -40,11 +40,8 @@ class Minted:
     printed: list[str]
 
 
-@pytest.mark.parametrize("version", ["15", "packaged"])
-async def test_a_platform_is_recovered_to_the_moment_before_an_accident(
-    tmp_path: Path, version: str
-) -> None:
-    bin_dir = bin_dir_of(version)
+async def test_a_platform_is_recovered_to_the_moment_before_an_accident(tmp_path: Path) -> None:
+    bin_dir = bin_dir_of("15")
     async with scratch_folder() as folder:
         archive = folder / "archive"
         archive.mkdir()
