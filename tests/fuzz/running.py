@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import sys
+import time
 from collections import Counter
 from contextlib import redirect_stderr
 from dataclasses import dataclass, field, replace
@@ -22,12 +23,14 @@ SIGNED_IN_AGAIN_EVERY = 200
 
 @dataclass
 class Outcome:
-    """What a run found: statuses by how often, faults with their requests, and the log."""
+    """What a run found: statuses by how often, faults with their requests, the log, and what took longest."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     doors: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
     log: str = ""
+    slowest: tuple[float, str] = (0.0, "")
+    """Seconds, and which request."""
 
 
 def request_of(target: Target, seed: int, number: int) -> tuple[str, Request]:
@@ -54,7 +57,10 @@ async def run(target: Target, seed: int, count: int, *, shows_progress: bool = F
                 if shows_progress:
                     print(f"{number} {dict(outcome.statuses)}", file=errors_shown, flush=True)
             name, asked = request_of(target, seed, number)
+            started = time.perf_counter()
             wrong = await _wrong(target, asked, outcome, canaries)
+            took_s = time.perf_counter() - started
+            outcome.slowest = max(outcome.slowest, (took_s, f"number {number} ({name})"))
             wrong += _wrong_in_log(target, canaries, log)
             if wrong:
                 outcome.faults.append(f"seed {seed}, number {number} ({name}): {wrong}\n{asked}")

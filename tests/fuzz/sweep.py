@@ -36,4 +36,5 @@ async def test_mutated_requests_break_nothing(
                 f"\nseed {SEED}: {sum(outcome.statuses.values())} answers", dict(outcome.statuses)
             )
             print(dict(outcome.doors.most_common(20)))
+            print(f"slowest: {outcome.slowest[0]:.3f} s, {outcome.slowest[1]}")
     assert not outcome.faults, "\n\n".join(outcome.faults)
