@@ -63,6 +63,43 @@ async def test_a_sign_in_that_failed_is_an_event_once_a_minute(known: Api) -> No
     assert len(await events(known, "sign_in_failed")) == 2
 
 
+async def refresh(api: Api, token: str) -> httpx2.Response:
+    answer = await api.post(
+        "/auth/v1/token?grant_type=refresh_token", "anonymous", {"refresh_token": token}
+    )
+    await api.door.afterwards.wait()
+    return answer
+
+
+async def test_a_refresh_token_that_came_back_is_an_event_and_a_line_of_the_log_once(
+    known: Api,
+) -> None:
+    # A wrong password a moment ago hides it not: one event a minute is for guesses.
+    await sign_in(known, "editor", "wrong horse")
+    first = (await sign_in(known, "editor")).json()["refresh_token"]
+    second = (await refresh(known, first)).json()["refresh_token"]
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(3):
+            assert (await refresh(known, first)).status_code == 400
+    event, _ = await events(known, "sign_in_failed")
+    editor = str(known.world.user_ids["editor"])
+    assert (event["actor_type"], event["actor_id"]) == ("system", None)
+    assert event["payload"] == {
+        "user_id": editor,
+        "address_prefix": "127.0.0.0/24",
+        "door": "api",
+        "reason": "refresh_token_reused",
+    }
+    assert await events(known, "sign_in_failed", "stranger") == []
+    assert await events(known, "sign_in_failed", "viewer") == []
+    (line,) = logs
+    assert (line["log_level"], line["user_id"]) == ("warning", editor)
+    assert not any(text in str(logs) for text in (first, second, "@example.com", "127.0.0.1"))
+    # Its session is over for whoever has the newer one, and that is no second theft.
+    assert (await refresh(known, second)).status_code == 400
+    assert len(await events(known, "sign_in_failed")) == 2
+
+
 async def test_who_has_no_account_or_no_brand_leaves_no_event(known: Api) -> None:
     assert (await sign_in(known, "unheard-of")).status_code == 400
     assert (await sign_in(known, "nobody")).status_code == 200

@@ -32,7 +32,12 @@ from mintage.operations import accounts
 from mintage.operations.call import SYSTEM
 from mintage.operations.members import email_key
 from mintage.operations.passwords import verify_nothing, verify_password
-from mintage.operations.sign_in_events import SignInDoor, address_prefix, record_sign_in
+from mintage.operations.sign_in_events import (
+    SignInDoor,
+    address_prefix,
+    record_sign_in,
+    record_token_reuse,
+)
 from mintage.telemetry import logger
 from mintage.tokens import Session, now_s
 
@@ -43,12 +48,12 @@ _INVALID_CREDENTIALS: Final = AuthError(400, "invalid_credentials", "Invalid log
 _SESSION_NOT_FOUND: Final = AuthError(
     403, "session_not_found", "Session from session_id claim in JWT does not exist"
 )
+_ALREADY_USED: Final = AuthError(
+    400, "refresh_token_already_used", "Invalid Refresh Token: Already Used"
+)
 _REFRESH_PROBLEMS: Final[dict[accounts.RefreshProblem, AuthError]] = {
     "not_found": AuthError(
         400, "refresh_token_not_found", "Invalid Refresh Token: Refresh Token Not Found"
-    ),
-    "already_used": AuthError(
-        400, "refresh_token_already_used", "Invalid Refresh Token: Already Used"
     ),
     "expired": AuthError(400, "session_expired", "Invalid Refresh Token: Session Expired"),
 }
@@ -216,7 +221,25 @@ async def _refresh_grant(door: Door, request: Request, given: Mapping[str, objec
         refreshed = await accounts.refresh_session(call, refresh_token)
     if isinstance(refreshed, accounts.OpenSession):
         return _session_response(door, refreshed)
+    if isinstance(refreshed, accounts.ReusedToken):
+        if refreshed.has_ended_session:
+            _tell_of_reuse(door, request, refreshed)
+        return _ALREADY_USED.response()
     return _REFRESH_PROBLEMS[refreshed].response()
+
+
+def _tell_of_reuse(door: Door, request: Request, reused: accounts.ReusedToken) -> None:
+    """A line of the log, and an event in the user's brands: a token was copied, and its session is over."""
+    address = client_address(door, request)
+    _log.warning(
+        "a refresh token came back after it was replaced, its session is ended",
+        request_id=request_id_of(request),
+        user_id=str(reused.user_id),
+        session_id=str(reused.session_id),
+        address_prefix=address_prefix(address),
+    )
+    transactions = door.platform.transactions(SYSTEM, request_id_of(request))
+    door.afterwards.start(record_token_reuse(transactions, reused.user_id, address))
 
 
 def _session_response(door: Door, opened: accounts.OpenSession) -> Response:

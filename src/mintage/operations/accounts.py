@@ -23,7 +23,7 @@ from mintage.operations.call import Call, Transactions
 from mintage.operations.members import email_key
 
 SignOutScope = Literal["global", "local", "others"]
-RefreshProblem = Literal["not_found", "already_used", "expired"]
+RefreshProblem = Literal["not_found", "expired"]
 
 _SECRET_BYTES: Final = 32
 _TOKEN_CHARACTERS: Final = 64
@@ -60,6 +60,15 @@ class OpenSession:
     refresh_token: str
 
 
+@dataclass(frozen=True, slots=True)
+class ReusedToken:
+    """A refresh token that was replaced before; `has_ended_session` the first time that one comes back."""
+
+    session_id: UUID
+    user_id: UUID
+    has_ended_session: bool
+
+
 async def account_by_email(call: Call, email: str) -> SignInAccount | None:
     """The account of an e-mail address, compared as `members.email_key` does."""
     row = await call.connection.fetchrow(_BY_EMAIL, email_key(email))
@@ -84,7 +93,9 @@ async def open_session(call: Call, account: SignInAccount) -> OpenSession:
     return OpenSession(session_id, account, call.now, token)
 
 
-async def refresh_session(call: Call, refresh_token: str) -> OpenSession | RefreshProblem:
+async def refresh_session(
+    call: Call, refresh_token: str
+) -> OpenSession | ReusedToken | RefreshProblem:
     """Replace the refresh token of a session, once.
 
     A token that was replaced before ends the session: it was copied, and nobody can tell by whom.
@@ -104,8 +115,10 @@ async def refresh_session(call: Call, refresh_token: str) -> OpenSession | Refre
         return "not_found"
     if session["refresh_hash"] == _hash(refresh_token):
         return "not_found" if session["ended_at"] is not None else "expired"
-    await call.connection.execute(_END_SESSION, session_id, "refresh_token_reused", call.now)
-    return "already_used"
+    ended = await call.connection.execute(
+        _END_SESSION, session_id, "refresh_token_reused", call.now
+    )
+    return ReusedToken(session_id, session["user_id"], ended == "UPDATE 1")
 
 
 async def end_sessions(call: Call, user_id: UUID, session_id: UUID, scope: SignOutScope) -> None:

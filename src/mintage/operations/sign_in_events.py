@@ -39,10 +39,8 @@ async def record_sign_in(
     """
     caller = Caller("user", user_id) if has_succeeded else SYSTEM
     payload = {"user_id": str(user_id), "address_prefix": address_prefix(address), "door": door}
-    async with transactions.database.transaction(ANONYMOUS.identity(None)) as connection:
-        rows = await connection.fetch(_BRANDS, user_id, BRANDS_MAX)
-    for row in rows:
-        async with transactions.for_caller(caller).call(row["brand_id"]) as call:
+    for brand_id in await _brands_of(transactions, user_id):
+        async with transactions.for_caller(caller).call(brand_id) as call:
             if has_succeeded:
                 await record_event(call, "signed_in", payload=payload)
                 continue
@@ -51,6 +49,27 @@ async def record_sign_in(
                 _IS_RECORDED, call.brand_id, "sign_in_failed", since, str(user_id)
             ):
                 await record_event(call, "sign_in_failed", payload=payload)
+
+
+async def record_token_reuse(transactions: Transactions, user_id: UUID, address: str) -> None:
+    """Write `sign_in_failed` with the reason `refresh_token_reused`: a copied token has ended a session.
+
+    Always: a session ends once, so this fills no table, and a wrong password before hides nothing.
+    """
+    payload = {
+        "user_id": str(user_id),
+        "address_prefix": address_prefix(address),
+        "door": "api",
+        "reason": "refresh_token_reused",
+    }
+    for brand_id in await _brands_of(transactions, user_id):
+        async with transactions.for_caller(SYSTEM).call(brand_id) as call:
+            await record_event(call, "sign_in_failed", payload=payload)
+
+
+async def _brands_of(transactions: Transactions, user_id: UUID) -> list[UUID]:
+    async with transactions.database.transaction(ANONYMOUS.identity(None)) as connection:
+        return [row["brand_id"] for row in await connection.fetch(_BRANDS, user_id, BRANDS_MAX)]
 
 
 def address_prefix(address: str) -> str | None:

@@ -64,7 +64,7 @@ returning
   user_session.created_at as started_at
 
 -- name: session
-select refresh_hash, ended_at
+select user_id, refresh_hash, ended_at
 from user_session
 where id = $1
 
