@@ -93,12 +93,7 @@ async def delete_brand(
     `StorageFailure`, and what the driver raises: call again.
     """
     brand_id, closing_rows = await _close(database, slug, may_void_running=may_void_running)
-    files = 0
-    async for paths in store.paths(str(brand_id)):
-        for path in paths:
-            await store.delete(path)
-        files += len(paths)
-        told("files", len(paths))
+    files = await _remove_files(store, brand_id, told)
     rows = closing_rows
     for table in TABLES:
         next_from: str | None = None
@@ -113,6 +108,9 @@ async def delete_brand(
             told(table, deleted)
             if next_from is None:
                 break
+    # Again: a worker that was killed while it wrote a pack has left its file since, and once the brand's row
+    # is gone no sweep looks into the folder any more.
+    files += await _remove_files(store, brand_id, told)
     rows += await _remove(database, brand_id)
     _log.info("a brand was deleted", brand_id=str(brand_id), rows=rows, files=files)
     return Deleted(rows, files)
@@ -140,6 +138,17 @@ async def _close(database: Database, slug: str, *, may_void_running: bool) -> tu
             rows += await _emptied(connection, brand_id, table)
     _log.warning("a brand is closed and will be deleted", brand_id=str(brand_id), slug=slug)
     return brand_id, rows
+
+
+async def _remove_files(store: PackStore, brand_id: UUID, told: Told) -> int:
+    """Every file in the brand's folder, half-written ones too; how many there were."""
+    files = 0
+    async for paths in store.paths(str(brand_id)):
+        for path in paths:
+            await store.delete(path)
+        files += len(paths)
+        told("files", len(paths))
+    return files + await store.remove_unfinished(str(brand_id), 0)
 
 
 async def _remove(database: Database, brand_id: UUID) -> int:

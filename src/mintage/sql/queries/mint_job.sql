@@ -129,10 +129,13 @@ from reserved
 
 -- name: find_anywhere
 -- role: mintage_service
-select brand_id
+-- A job of a brand that is closed is an unknown one.
+select mint_job.brand_id
 from mint_job
-where id = $1
-order by brand_id
+join brand on brand.id = mint_job.brand_id
+where mint_job.id = $1
+  and brand.deleting_at is null
+order by mint_job.brand_id
 limit 1
 
 -- name: progress
