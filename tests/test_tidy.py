@@ -49,6 +49,7 @@ ENVIRONMENT_READERS = {
 }
 # They hand it on to programs of PostgreSQL.
 PROGRAM_RUNNERS = ("src/mintage/backup/programs.py", "src/mintage/db/embedded")
+NETWORK = {"aiohttp", "http", "httpx2", "obstore", "requests", "socket", "ssl", "urllib.request"}
 RULES_MAY_IMPORT = {
     "__future__",
     "bisect",
@@ -95,6 +96,7 @@ def tracked_files() -> tuple[str, ...]:
     return tuple(path for path in listed.stdout.split("\0") if path and (ROOT / path).is_file())
 
 
+@cache
 def texts(*, foreign: bool = False) -> dict[str, str]:
     """Every tracked text file, without data of others unless they are asked for."""
     found = {}
@@ -108,12 +110,15 @@ def texts(*, foreign: bool = False) -> dict[str, str]:
     return found
 
 
+@cache
+def parsed(path: str) -> ast.Module:
+    return ast.parse(texts()[path])
+
+
 def modules(*folders: str) -> dict[str, ast.Module]:
     """The tracked Python modules in these folders, parsed."""
     return {
-        path: ast.parse(text)
-        for path, text in texts().items()
-        if path.endswith(".py") and path.startswith(folders)
+        path: parsed(path) for path in texts() if path.endswith(".py") and path.startswith(folders)
     }
 
 
@@ -230,13 +235,38 @@ def test_rules_need_no_database_network_clock_or_hidden_chance() -> None:
     )
 
 
+def test_the_resolver_fetches_nothing() -> None:
+    # Whatever a request says: nothing that the resolver is made of could call out, but to the database.
+    files = {
+        path.removeprefix("src/").removesuffix(".py").replace("/", "."): path
+        for path in modules("src/mintage/")
+    }
+    reached: set[str] = set()
+    waiting = {"mintage.resolver.app"}
+    while waiting:
+        name = waiting.pop()
+        reached.add(name)
+        waiting |= {each for each in imported(parsed(files[name])) if each in files} - reached
+    assert "mintage.operations.resolving" in reached
+    calling = {
+        f"{name}: {each}"
+        for name in reached
+        for each in imported(parsed(files[name]))
+        if each in NETWORK or each.partition(".")[0] in NETWORK
+    }
+    # To the database, and for the name of this machine.
+    may = {"mintage.db.connect: socket", "mintage.operations.leases: socket"}
+    assert calling <= may, "a door that scans reach calls nobody: do it in the worker"
+
+
 def imported(tree: ast.Module) -> list[str]:
+    """Modules, and for `from a import b` both `a` and `a.b`: which one it is the source does not say."""
     names = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names.append(node.module)
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     return names
 
 

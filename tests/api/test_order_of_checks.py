@@ -135,6 +135,21 @@ async def test_a_content_encoding_is_refused_before_the_route(api: Api) -> None:
     assert response.status_code == 415
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "gzip, identity"])
+async def test_a_content_encoding_is_refused_at_every_door(api: Api, encoding: str) -> None:
+    json_type, form_type = "application/json", "application/x-www-form-urlencoded"
+    for path, content_type in (
+        ("/rest/v1/rpc/list_my_brands", json_type),
+        ("/functions/v1/mint-api-v1", json_type),
+        ("/storage/v1/object/sign/payload-packs", json_type),
+        ("/auth/v1/token?grant_type=password", json_type),
+        ("/auth/v1/token?grant_type=client_credentials", form_type),
+    ):
+        headers = {"content-encoding": encoding, "content-type": content_type}
+        response = await api.post(path, "owner", b"{}", headers=headers)
+        assert response.status_code == 415, path
+
+
 async def test_arguments_come_before_idempotency_and_the_domain(api: Api) -> None:
     response = await api.call(
         "submit_mint_request",

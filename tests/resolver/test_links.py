@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import quote
 from uuid import UUID
 
 import jsonschema
@@ -241,3 +242,33 @@ async def test_a_link_of_a_context_answers_who_asks_for_it(desk: Desk) -> None:
     assert plain.headers["location"] == "https://brand.example/returns/None"
     links = linkset[0][f"{VOC}serviceInfo"]
     assert [link.get("context") for link in links] == [None, ["DE"]]
+
+
+async def test_markup_in_what_a_brand_writes_stays_text_on_its_pages(desk: Desk) -> None:
+    markup = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+    world = desk.world
+    product_id = await world.product(gtin=GTIN_TABLE, name=markup, description=markup)
+    await world.rpc("update_brand_settings", patch={"name": markup})
+    for place in range(2):
+        await world.rpc(
+            "set_product_link",
+            product_id=product_id,
+            link_type="gs1:certificationInfo",
+            href=f"https://example.com/{place}?a='%22%3Cb%3E",
+            title=f"{place} {markup}",
+        )
+    paths = {
+        f"/p/{product_id}": 200,
+        f"/01/{GTIN_TABLE}?linkType=gs1:certificationInfo": 300,
+        f"/01/{GTIN_TABLE}/21/{quote(markup[:8])}": 404,
+        f"/01/{quote(markup)}": 400,
+    }
+    async with desk.phone() as phone:
+        for path, status in paths.items():
+            for agent in (IPHONE, "Googlebot/2.1"):
+                answer = await phone.get(path, headers={"User-Agent": agent, "Accept": CHROME})
+                assert answer.status_code in {status, 200 if agent != IPHONE else status}, path
+                assert "<script>alert" not in answer.text, path
+                assert "<img src=x" not in answer.text, path
+        shown = (await phone.get(f"/p/{product_id}")).text
+    assert shown.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 4

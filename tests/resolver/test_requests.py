@@ -14,7 +14,7 @@ from starlette.types import Message
 from mintage.operations.call import SERVICE
 from mintage.resolver.app import build_resolver
 from mintage.resolver.texts import LANGUAGES, TEXTS
-from tests.resolver.desk import BASE_URL, HOST, NOW, PROXY, Desk
+from tests.resolver.desk import BASE_URL, HOST, IPHONE, NOW, PROXY, Desk
 from tests.support.world import GTIN_TABLE, World
 
 RIVAL = "rival.example.com"
@@ -136,18 +136,18 @@ async def test_a_token_is_worth_nothing_when_forged_late_or_of_another_product(d
         assert "Genuine" not in answer.text
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        b"x=\r\nSet-Cookie: a=b",
-        b"x=%0d%0aSet-Cookie:%20a=b",
-        b"//evil.example.org",
-        b"@evil.example.org/",
-        b"\\evil.example.org",
-        b'x=\x00\xff"<script>',
-        b"#@evil.example.org",
-    ],
+HOSTILE_QUERIES = (
+    b"x=\r\nSet-Cookie: a=b",
+    b"x=%0d%0aSet-Cookie:%20a=b",
+    b"//evil.example.org",
+    b"@evil.example.org/",
+    b"\\evil.example.org",
+    b'x=\x00\xff"<script>',
+    b"#@evil.example.org",
 )
+
+
+@pytest.mark.parametrize("query", HOSTILE_QUERIES)
 async def test_no_query_leads_elsewhere_or_breaks_a_header(desk: Desk, query: bytes) -> None:
     product_id = await desk.world.product()
     minted_batch = await desk.world.minted(1, gtin=None)
@@ -160,6 +160,38 @@ async def test_no_query_leads_elsewhere_or_breaks_a_header(desk: Desk, query: by
     url = httpx2.URL(location.decode("ascii"))
     assert (url.scheme, url.host, len(url.path)) == ("https", HOST, 39)
     assert re.search(rb"[\x00-\x20\"<>\\\x7f-\xff]", location) is None
+
+
+@pytest.mark.parametrize(
+    "href",
+    [
+        "https://shop.example.com",
+        "https://shop.example.com:8443/a/b",
+        "https://shop.example.com/a?b=c",
+        "https://shop.example.com/a?b=c#d",
+        "https://shop.example.com#d",
+    ],
+)
+async def test_no_query_changes_where_a_stored_link_leads(desk: Desk, href: str) -> None:
+    product_id = await desk.world.product(gtin=GTIN_TABLE)
+    await desk.world.rpc(
+        "set_product_link",
+        product_id=product_id,
+        link_type="gs1:pip",
+        href=href,
+        title="Shop",
+        is_default=True,
+    )
+    stored = httpx2.URL(href)
+    for query in HOSTILE_QUERIES:
+        status, headers = await _raw_get(desk, f"/01/{GTIN_TABLE}".encode(), query)
+        location = headers[b"location"]
+        assert status == 307
+        found = httpx2.URL(location.decode("ascii"))
+        assert (found.scheme, found.host, found.port) == (stored.scheme, stored.host, stored.port)
+        assert found.path == stored.path
+        assert found.fragment == stored.fragment
+        assert re.search(rb"[\x00-\x20\"<>\\\x7f-\xff]", location) is None
 
 
 async def _raw_get(desk: Desk, path: bytes, query: bytes) -> tuple[int, dict[bytes, bytes]]:
@@ -178,7 +210,7 @@ async def _raw_get(desk: Desk, path: bytes, query: bytes) -> tuple[int, dict[byt
         "path": path.decode(),
         "raw_path": path,
         "query_string": query,
-        "headers": [(b"host", HOST.encode())],
+        "headers": [(b"host", HOST.encode()), (b"user-agent", IPHONE.encode())],
         "client": ("203.0.113.77", 1),
         "scheme": "https",
         "server": (HOST, 443),

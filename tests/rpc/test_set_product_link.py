@@ -236,6 +236,25 @@ async def test_others_set_no_link(world: World, caller: str) -> None:
     await refused_with(FORBIDDEN, call)
 
 
+@pytest.mark.parametrize(
+    "href",
+    [
+        "http://a.example/",
+        "javascript:alert(1)",
+        "//a.example/",
+        "/a",
+        "https://user@a.example/",
+        "https://a.example/\r\nset-cookie: b=c",
+        "https://a.example\\@evil.example/",
+        "https://a.example/" + "a" * 1983,
+    ],
+)
+async def test_a_link_leads_to_an_absolute_https_url_or_is_refused(world: World, href: str) -> None:
+    product_id = await world.product()
+    given = LINK | {"href": href}
+    assert list(await bad_arguments(world.rpc(RPC, product_id=product_id, **given))) == ["_href"]
+
+
 async def test_every_bad_argument_is_named_at_once(world: World) -> None:
     call = world.rpc(
         RPC,

@@ -281,6 +281,17 @@ async def test_bad_lots_are_named(world: World, lots: object, named: list[str]) 
     assert await counts(world) == before
 
 
+@pytest.mark.parametrize("code", ["=1", "+1", "-1", "@1", ".", "A B", "A\n", "A\0", "A#", "Ä"])
+async def test_a_lot_code_that_no_url_or_sheet_could_hold_is_refused(
+    world: World, code: str
+) -> None:
+    lots = [{"lot_code": "A", "qty": 4}, {"lot_code": code, "qty": 6}]
+    call = world.submit(uuid4(), 10, identity_mode="batch", lots=lots)
+    problems = await bad_arguments(call)
+    assert problems
+    assert all(name.startswith("_lots[1]") for name in problems)
+
+
 @pytest.mark.parametrize("lots", [[], [{"lot_code": "A", "qty": 10}]])
 async def test_lots_in_serial_mode_are_refused(world: World, lots: object) -> None:
     assert list(await bad_arguments(world.submit(uuid4(), 10, lots=lots))) == ["_lots"]

@@ -48,6 +48,26 @@ async def test_a_signed_url_opens_the_file_as_an_attachment(
     assert "no-store" in headers["cache-control"]
 
 
+async def test_every_way_to_a_file_sends_an_attachment_that_runs_nothing(
+    window: Window, pack: dict[str, Any]
+) -> None:
+    path = pack["storage_path"]
+    signed = f"{BASE}{await window.signed(path)}"
+    for address in (
+        f"{OBJECT}/{path}",
+        f"{BASE}/object/authenticated/payload-packs/{path}",
+        signed,
+    ):
+        for method in ("GET", "HEAD"):
+            for headers, status in (({}, 200), ({"range": "bytes=1-3"}, 206)):
+                answer = await window.ask(method, address, headers=headers)
+                assert answer.status_code == status, (method, address)
+                told = answer.headers
+                assert told["content-disposition"].startswith("attachment; "), (method, address)
+                assert told["x-content-type-options"] == "nosniff", (method, address)
+                assert told["content-security-policy"] == "sandbox; default-src 'none'"
+
+
 @pytest.mark.parametrize("caller", ["viewer", "editor", "admin", "owner"])
 async def test_every_member_may_sign(window: Window, pack: dict[str, Any], caller: str) -> None:
     assert (await window.sign(pack["storage_path"], caller)).status_code == 200
