@@ -19,7 +19,6 @@ import asyncpg
 import hypothesis
 import pytest
 import pytest_asyncio
-import structlog
 
 from mintage.db import embedded
 from mintage.db.connection import Database, open_database
@@ -27,10 +26,13 @@ from mintage.db.migrate import migrate
 from mintage.perform import Platform
 from mintage.settings import Limits
 from mintage.telemetry import configure_logs
+from tests.support.logs import log_plainly
 from tests.support.webhooks import SEALER
 from tests.support.world import World, build_world
 
 TEMPLATE = "mintage_template"
+
+log_plainly()
 
 # The same examples on every machine, however slow it is on its first run.
 hypothesis.settings.register_profile(
@@ -110,7 +112,10 @@ async def dsn(server_dsn: str, template: str) -> AsyncIterator[str]:
 @pytest_asyncio.fixture
 async def database(dsn: str) -> AsyncIterator[Database]:
     """A pool on the test's database."""
-    opened = await open_database(dsn, connections=10, statement_timeout_s=30, application="test")
+    # Without a first connection that only asks whether there is a pooler: each test would pay for it.
+    opened = await open_database(
+        dsn, connections=10, statement_timeout_s=30, application="test", connects_now=False
+    )
     yield opened
     await opened.close()
 
@@ -147,5 +152,5 @@ def log(
         monkeypatch.setattr(owner, name, getattr(owner, name))
     configure_logs()
     yield lambda: capsys.readouterr().err
-    structlog.reset_defaults()
+    log_plainly()
     root.handlers[:] = handlers

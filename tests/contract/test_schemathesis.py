@@ -1,7 +1,7 @@
-"""The contract holds against calls made from it at random: schemathesis over every operation.
+"""The contract holds against calls made from it at random: schemathesis over some operations of each kind.
 
-A few examples for some of each kind, the same on every run, and more for all where there is time. All
-checks, many more examples and sequences of calls: `make sweep`.
+A few examples, the same on every run. All operations: `test_whole_contract`. All checks, many more examples
+and sequences of calls: `make sweep`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from tests.contract.fuzzing import KNOWN, token_for
 from tests.contract.running import Running, running_api
 
 EXAMPLES = 3
-EXAMPLES_LONG = 12
 SOME_OF_EACH_KIND = (
     r"/(submit_mint_request|list_mint_batches|set_product_link|get_mint_kpis|mint-api-v1|token)$"
 )
@@ -38,7 +37,7 @@ def running(
         yield found
 
 
-def _settings(examples: int) -> hypothesis.settings:
+def settings_of(examples: int) -> hypothesis.settings:
     # What a pattern excludes is thrown away when it was made; how often is no fault of the contract.
     filters_much = [HealthCheck.filter_too_much, HealthCheck.too_slow]
     return hypothesis.settings(
@@ -46,19 +45,12 @@ def _settings(examples: int) -> hypothesis.settings:
     )
 
 
-def _hold(case: Any, running: Running) -> None:
+def hold(case: Any, running: Running) -> None:
     headers = {"Authorization": f"Bearer {token_for(running, case.path)}"}
     case.call_and_validate(base_url=running.base_url, headers=headers)
 
 
 @schema.include(path_regex=SOME_OF_EACH_KIND).parametrize()
-@_settings(EXAMPLES)
+@settings_of(EXAMPLES)
 def test_the_contract_holds_for_some_of_each_kind(case: Any, running: Running) -> None:
-    _hold(case, running)
-
-
-@pytest.mark.long
-@schema.parametrize()
-@_settings(EXAMPLES_LONG)
-def test_the_whole_contract_holds(case: Any, running: Running) -> None:
-    _hold(case, running)
+    hold(case, running)

@@ -15,6 +15,8 @@ from mintage.db.embedded import EmbeddedServerError
 from mintage.db.embedded_binaries import PACKAGE, find_installation
 from tests.embedded.support import NOBODY, StartOwner, ask, running
 
+pytestmark = pytest.mark.long
+
 STRANGER = 1
 """`daemon`, on every system: a user with a name, which initdb wants."""
 NAMELESS = 54321

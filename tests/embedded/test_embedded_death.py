@@ -18,6 +18,8 @@ from mintage.db.embedded import EmbeddedServerError
 from mintage.db.embedded_processes import processes_of
 from tests.embedded.support import StartOwner, ask, is_running, running, until
 
+pytestmark = pytest.mark.long
+
 
 async def test_a_killed_owner_takes_its_server_with_it_and_the_data_stays(
     data_dir: Path, start_owner: StartOwner

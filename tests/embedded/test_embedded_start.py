@@ -30,6 +30,7 @@ async def test_what_was_stored_is_there_after_a_stop_and_a_start(data_dir: Path)
     assert not server.socket_dir.exists()
 
 
+@pytest.mark.long
 async def test_a_second_stop_does_not_touch_the_server_started_since(data_dir: Path) -> None:
     async with running(data_dir) as first:
         pass
@@ -38,6 +39,7 @@ async def test_a_second_stop_does_not_touch_the_server_started_since(data_dir: P
         assert await ask(second.dsn, "select 1") == 1
 
 
+@pytest.mark.long
 async def test_a_long_path_with_spaces_and_other_letters_is_used(root_dir: Path) -> None:
     data_dir = root_dir / "Önskemål och 'mynt' \"漢字\", {directory} %20" / ("lång " * 20).strip()
     async with running(data_dir) as server:
@@ -47,6 +49,7 @@ async def test_a_long_path_with_spaces_and_other_letters_is_used(root_dir: Path)
         assert await ask(server.dsn, "select 1") == 1
 
 
+@pytest.mark.long
 async def test_a_second_start_is_refused_by_name_and_lets_the_first_be(
     data_dir: Path, start_owner: StartOwner
 ) -> None:
@@ -80,6 +83,7 @@ async def test_of_two_starts_at_once_one_wins(data_dir: Path) -> None:
     assert "is using this data directory" in str(refusals[0])
 
 
+@pytest.mark.long
 async def test_settings_given_win_and_the_operators_file_wins_over_them(data_dir: Path) -> None:
     async with running(data_dir, settings={"work_mem": "3MB", "cursor_tuple_fraction": "0.2"}) as a:
         assert await ask(a.dsn, "show work_mem") == "3MB"
@@ -91,6 +95,7 @@ async def test_settings_given_win_and_the_operators_file_wins_over_them(data_dir
         assert await ask(b.dsn, "show cursor_tuple_fraction") == "0.1"
 
 
+@pytest.mark.long
 async def test_a_durable_server_flushes_what_it_commits(data_dir: Path) -> None:
     server = await embedded.start(data_dir)
     try:
@@ -100,6 +105,7 @@ async def test_a_durable_server_flushes_what_it_commits(data_dir: Path) -> None:
         await embedded.stop(server)
 
 
+@pytest.mark.long
 async def test_a_database_of_any_name_is_made_once_by_many_callers(data_dir: Path) -> None:
     name = "Mynt \"och\" 'säl' $1 / ?x=%20"
     async with running(data_dir) as server:
@@ -111,6 +117,7 @@ async def test_a_database_of_any_name_is_made_once_by_many_callers(data_dir: Pat
                 await embedded.ensure_database(server, refused)
 
 
+@pytest.mark.long
 async def test_a_failed_start_tells_the_end_of_the_log_and_leaves_the_way_free(
     data_dir: Path,
 ) -> None:
@@ -137,6 +144,7 @@ async def test_a_folder_without_postgresql_is_refused(data_dir: Path, root_dir: 
         await embedded.start(data_dir, bin_dir=root_dir)
 
 
+@pytest.mark.long
 async def test_a_cluster_of_another_version_is_refused_and_left_alone(data_dir: Path) -> None:
     cluster = data_dir / "postgres"
     async with running(data_dir):
@@ -157,6 +165,7 @@ async def test_a_folder_which_is_no_cluster_is_refused(data_dir: Path) -> None:
     assert (data_dir / "postgres").is_dir()
 
 
+@pytest.mark.long
 async def test_postgresql_15_serves_and_its_cluster_is_refused_to_18(data_dir: Path) -> None:
     needs(HAS_DEBIAN, "PostgreSQL 15 of Debian")
     async with running(data_dir, bin_dir=DEBIAN_BIN) as server:

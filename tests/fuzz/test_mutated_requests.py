@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-import structlog
 from starlette.routing import Match, Route
 
 from mintage.api.routes import api_routes
@@ -21,6 +20,7 @@ from tests.fuzz.asking import Answer, Request, ask, faults_of, scope_of
 from tests.fuzz.running import run
 from tests.fuzz.seeds import BRAND_HOST, PLATFORM_HOST, Target, open_target, seeds_of
 from tests.fuzz.seeds import request as make_request
+from tests.support.logs import log_plainly
 from tests.support.world import World
 
 REQUESTS = 2_000
@@ -30,7 +30,7 @@ REQUESTS = 2_000
 def logs_as_lines() -> Iterator[None]:
     configure_logs()
     yield
-    structlog.reset_defaults()
+    log_plainly()
 
 
 @pytest.mark.long

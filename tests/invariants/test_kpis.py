@@ -193,7 +193,7 @@ class Player:
         return [each["id"] for each in await rows(self.world, statement)]
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
 async def test_the_figures_after_random_operations_are_a_recount(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:

@@ -64,6 +64,7 @@ async def _silent_server() -> AsyncIterator[tuple[str, list[None]]]:
         await server.wait_closed()
 
 
+@pytest.mark.long
 async def test_a_silent_server_does_not_keep_the_others_from_being_asked(dsn: str) -> None:
     async with _silent_server() as (folder, asked):
         database = await _opened(_beside(folder, dsn))

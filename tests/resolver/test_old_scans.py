@@ -99,6 +99,7 @@ async def test_the_months_ahead_are_made_and_kept(world: World) -> None:
         ahead = (ahead + timedelta(days=32)).replace(day=1)
 
 
+@pytest.mark.long
 async def test_who_reads_scans_is_not_waited_for_long(world: World) -> None:
     await _scanned(world, 800)
     transactions = world.platform.transactions(SYSTEM, "test")

@@ -150,6 +150,7 @@ async def test_killed_between_its_copy_and_its_closing_a_worker_leaves_nothing(
     assert await broken_invariants(world) == {}
 
 
+@pytest.mark.long
 async def test_a_job_that_kills_three_workers_fails(world: World, dsn: str) -> None:
     submitted = await world.submit(await world.product(), 100)
     for epoch in (1, 2, 3):
@@ -198,6 +199,7 @@ async def test_an_orderly_stop_finishes_the_cycle_and_leaves_no_lease(
     assert await broken_invariants(world) == {}
 
 
+@pytest.mark.long
 async def test_two_worker_processes_share_the_work(world: World, dsn: str) -> None:
     jobs = await _jobs(world, 2000)
     async with _working(dsn, 100), _working(dsn, 100):
