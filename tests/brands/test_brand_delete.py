@@ -10,21 +10,44 @@ import asyncpg
 import pytest
 
 from mintage.errors import FORBIDDEN, MintageError
-from mintage.operations.brand_delete import KEPT_TABLES, TABLES, DeletionRefused, delete_brand
+from mintage.operations.brand_delete import (
+    KEPT_TABLES,
+    TABLES,
+    DeletionRefused,
+    delete_brand,
+    delete_chunk,
+)
 from mintage.operations.call import SERVICE, SYSTEM
 from mintage.operations.checks import list_brands, load_checks, run_check
-from mintage.storage import open_pack_store
+from mintage.storage import PackStore, open_pack_store
 from tests.brands.test_brand_export import packed
 from tests.schema.catalog import connected, tables
 from tests.schema.filling import fill
+from tests.support.minting import execute
 from tests.support.world import World
 
 if TYPE_CHECKING:
     from tests.schema.catalog import Connection
 
 
+ROWS_READ = (
+    "select sum(pg_stat_get_xact_tuples_returned(read)) "
+    "from unnest('{mint_unit, mint_unit_pkey, mint_unit_serial}'::regclass[]) as read"
+)
+
+
 class Killed(Exception):
     """The process dies here."""
+
+
+async def close(world: World, store: PackStore) -> None:
+    """Close the brand, and go no further."""
+
+    def die(_: str, __: int) -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        await delete_brand(world.platform.database, store, "acme", may_void_running=True, told=die)
 
 
 async def counts(connection: Connection, brand_id: UUID) -> dict[str, int]:
@@ -96,14 +119,9 @@ async def test_everything_of_a_brand_goes_and_nothing_of_another(
 async def test_a_closed_brand_is_unknown_at_every_door(
     world: World, dsn: str, tmp_path: Path
 ) -> None:
-    database, store = world.platform.database, open_pack_store(None, tmp_path)
+    store = open_pack_store(None, tmp_path)
     await world.minted(1)
-
-    def die(_: str, __: int) -> None:
-        raise Killed
-
-    with pytest.raises(Killed):
-        await delete_brand(database, store, "acme", told=die)
+    await close(world, store)
     for caller in ("owner", "service"):
         with pytest.raises(MintageError) as refused:
             await world.rpc("list_products", caller)
@@ -130,6 +148,25 @@ async def test_rows_of_an_open_brand_are_not_deleted_and_not_by_the_app(
             await superuser.execute(f"set role {role}")
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await superuser.execute(statement, world.brand_id)
+
+
+async def test_a_chunk_reads_what_it_deletes_however_much_is_left(
+    world: World, tmp_path: Path
+) -> None:
+    await world.minted(12_100)
+    await execute(world, "analyze mint_unit")
+    await close(world, open_pack_store(None, tmp_path))
+    identity = SYSTEM.identity(world.brand_id)
+    chunks, most, is_empty = [], 0, False
+    while not is_empty:
+        async with world.platform.database.transaction(identity) as connection:
+            before = await connection.fetchval(ROWS_READ)
+            deleted, is_empty = await delete_chunk(connection, world.brand_id, "mint_unit", 400)
+            most = max(most, await connection.fetchval(ROWS_READ) - before)
+        chunks.append(deleted)
+    assert chunks == [400] * 30 + [100]
+    # To find where it begins, to see that nothing comes after, to delete it; and what is just dead.
+    assert most <= 8 * 400
 
 
 @pytest.mark.long

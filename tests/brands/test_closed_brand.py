@@ -26,7 +26,7 @@ from mintage.resolver.scan_buffer import ScanBuffer, SeenScan
 from mintage.rpcs import RPCS
 from mintage.settings import Limits
 from mintage.storage import PackStore, open_pack_store
-from tests.brands.test_brand_delete import Killed
+from tests.brands.test_brand_delete import Killed, close
 from tests.contract.stage import allowed_caller
 from tests.fuzz.asking import Answer, Request, ask
 from tests.fuzz.seeds import BRAND_HOST, Target, open_target, request, seeds_of
@@ -39,12 +39,6 @@ STATES = ("closed", "gone")
 
 class Died(BaseException):
     """The worker dies here, and books nothing."""
-
-
-async def close(world: World, store: PackStore) -> None:
-    """Close the brand, and go no further."""
-    with pytest.raises(Killed):
-        await delete_brand(world.platform.database, store, "acme", may_void_running=True, told=_die)
 
 
 def _die(_: str, __: int) -> None:

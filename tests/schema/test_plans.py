@@ -99,6 +99,8 @@ OTHERS: dict[str, tuple[set[str], Values]] = {
         {"mint_event_type"},
         lambda f: (f.brand_id, "sign_in_failed", f.now, str(f.job_id)),
     ),
+    "brand_delete.cut_mint_unit": ({"mint_unit_pkey"}, lambda f: (f.brand_id, 9)),
+    "brand_delete.cut_mint_event": ({"mint_event_pkey"}, lambda f: (f.brand_id, 9)),
     "mint_job.find_anywhere": ({"mint_job_id"}, lambda f: (f.job_id,)),
     "mint_job.find_by_idempotency_key": (
         {"mint_job_idempotency"},

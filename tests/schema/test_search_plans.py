@@ -66,7 +66,9 @@ LISTS = {
     "list_of_severity": "severity",
 }
 PAGED = [name for name in LISTS if name.startswith("list_")]
+CUT = "brand_delete.cut_scan_event"
 LOOKED_AT = {
+    CUT,
     "overview.read",
     *(f"search.{name}" for name in SEARCHES),
     *(f"scan_event.{name}" for name in LISTS),
@@ -250,6 +252,16 @@ async def test_a_list_of_scans_is_a_range_of_its_index(
     tables = _tables(plan, "scan_event")
     assert tables
     assert sum(plan.rows_read(table) for table in tables) <= PAGE * len(tables)
+
+
+async def test_where_the_last_scans_of_a_brand_begin_is_read_from_the_end_of_the_key(
+    connection: Connection, scanned: Scanned
+) -> None:
+    plan = await plan_of(connection, scanned.filled, CUT, scanned.filled.brand_id, 9, analyze=True)
+    _reads_no_table_through(plan, *await _filled_partitions(connection))
+    used = {node["Index Name"] for node in plan.nodes if "Index Name" in node}
+    assert await _parents(connection, used) == {"scan_event_pkey"}
+    assert not plan.kinds() & {"Sort", "Incremental Sort"}, "the indexes have the order already"
 
 
 @pytest.mark.parametrize("name", LISTS)

@@ -58,7 +58,26 @@ _FIND: Final = query("brand_delete", "find")
 _WORK_UNDER_WAY: Final = query("brand_delete", "work_under_way")
 _CLOSE: Final = query("brand_delete", "close")
 _END_WEBHOOKS: Final = query("brand_delete", "end_webhooks")
+_BY_KEY: Final = query("brand_delete", "by_key")
 _DELETE_ROWS: Final = query("brand_delete", "delete_rows")
+_CUTS: Final = {
+    "webhook_delivery": query("brand_delete", "cut_webhook_delivery"),
+    "clone_signal": query("brand_delete", "cut_clone_signal"),
+    "scan_event": query("brand_delete", "cut_scan_event"),
+    "scan_receipt": query("brand_delete", "cut_scan_receipt"),
+    "unit_state": query("brand_delete", "cut_unit_state"),
+    "mint_event": query("brand_delete", "cut_mint_event"),
+    "payload_pack": query("brand_delete", "cut_payload_pack"),
+    "serial_registry": query("brand_delete", "cut_serial_registry"),
+    "mint_unit": query("brand_delete", "cut_mint_unit"),
+    "mint_lot": query("brand_delete", "cut_mint_lot"),
+    "mint_batch": query("brand_delete", "cut_mint_batch"),
+    "mint_job": query("brand_delete", "cut_mint_job"),
+    "tally_delta": query("brand_delete", "cut_tally_delta"),
+    "batch_tally": query("brand_delete", "cut_batch_tally"),
+    "product": query("brand_delete", "cut_product"),
+}
+"""For tables that grow with what a brand does: where the last rows begin."""
 _REMOVE: Final = query("brand_delete", "remove")
 _log = logger("operations")
 
@@ -96,24 +115,34 @@ async def delete_brand(
     files = await _remove_files(store, brand_id, told)
     rows = closing_rows
     for table in TABLES:
-        next_from: str | None = None
-        while True:
+        is_empty = False
+        while not is_empty:
             async with database.transaction(
                 SYSTEM.identity(brand_id), statement_timeout_s=_CHUNK_TIMEOUT_S
             ) as connection:
-                deleted, next_from = await _chunk(
-                    connection, brand_id, table, next_from, rows_at_once
-                )
+                deleted, is_empty = await delete_chunk(connection, brand_id, table, rows_at_once)
             rows += deleted
             told(table, deleted)
-            if next_from is None:
-                break
     # Again: a worker that was killed while it wrote a pack has left its file since, and once the brand's row
     # is gone no sweep looks into the folder any more.
     files += await _remove_files(store, brand_id, told)
     rows += await _remove(database, brand_id)
     _log.info("a brand was deleted", brand_id=str(brand_id), rows=rows, files=files)
     return Deleted(rows, files)
+
+
+async def delete_chunk(
+    connection: Connection, brand_id: UUID, table: str, rows_at_once: int
+) -> tuple[int, bool]:
+    """Delete the last rows of the brand, or of a table that stays small the first; whether none is left."""
+    first: str | None = None
+    await connection.execute(_BY_KEY)
+    if table in _CUTS:
+        first = await connection.fetchval(_CUTS[table], brand_id, rows_at_once - 1)
+    row = await connection.fetchrow(_DELETE_ROWS, brand_id, table, first, rows_at_once)
+    if row is None:
+        raise RuntimeError("the function answers with one row")
+    return row["deleted"], first is None and row["next_from"] is None
 
 
 async def _close(database: Database, slug: str, *, may_void_running: bool) -> tuple[UUID, int]:
@@ -164,19 +193,8 @@ async def _remove(database: Database, brand_id: UUID) -> int:
 
 
 async def _emptied(connection: Connection, brand_id: UUID, table: str) -> int:
-    rows = 0
-    next_from: str | None = None
-    while True:
-        deleted, next_from = await _chunk(connection, brand_id, table, next_from, ROWS_AT_ONCE)
+    rows, is_empty = 0, False
+    while not is_empty:
+        deleted, is_empty = await delete_chunk(connection, brand_id, table, ROWS_AT_ONCE)
         rows += deleted
-        if next_from is None:
-            return rows
-
-
-async def _chunk(
-    connection: Connection, brand_id: UUID, table: str, first: str | None, rows_at_once: int
-) -> tuple[int, str | None]:
-    row = await connection.fetchrow(_DELETE_ROWS, brand_id, table, first, rows_at_once)
-    if row is None:
-        raise RuntimeError("the function answers with one row")
-    return row["deleted"], row["next_from"]
+    return rows
