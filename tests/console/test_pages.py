@@ -109,6 +109,18 @@ async def test_a_stranger_is_refused_alike_everywhere(console: Console) -> None:
     assert without_ids.sub("", unknown.text) == without_ids.sub("", known.text)
 
 
+@pytest.mark.parametrize("identifier", [UUID(int=0), UUID(int=2**128 - 1)])
+async def test_the_lowest_and_the_highest_id_are_not_found(
+    console: Console, identifier: UUID
+) -> None:
+    browser = await console.signed_in("owner")
+    for folder in ("batches", "units", "exports", "products"):
+        assert (await browser.get(f"{HOME}{folder}/{identifier}")).status_code == 404, folder
+    assert (await browser.get(f"{HOME}units/{identifier}/symbol.svg")).status_code == 404
+    revoked = await browser.post(f"{HOME}units/{identifier}/revoke", {"reason": "lost"})
+    assert revoked.status_code == 404
+
+
 async def test_another_brands_ids_are_not_found(console: Console) -> None:
     ids = await stage(console)
     browser = await console.signed_in("stranger")

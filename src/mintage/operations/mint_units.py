@@ -136,7 +136,8 @@ async def _range(call: Call, arguments: ListMintUnits) -> _Range | None:
 
 
 def _next(identifier: UUID) -> UUID:
-    return UUID(int=identifier.int + 1)
+    """The id above; the highest there is has none, and is no unit's."""
+    return UUID(int=min(identifier.int + 1, HIGHEST_ID.int))
 
 
 def _unit(row: asyncpg.Record, base_url: str) -> dict[str, object]:
