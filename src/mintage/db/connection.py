@@ -87,12 +87,14 @@ class Database:
         *,
         read_only: bool = False,
         waits_for_disk: bool = True,
+        plans_once: bool = False,
         statement_timeout_s: int | None = None,
     ) -> AsyncIterator[Connection]:
         """One transaction as `identity`; commits at the end, rolls back on any exception.
 
         `waits_for_disk=False` is for writes whose loss in a crash costs nothing (a claim): it commits
-        without waiting; whatever commits after it makes it durable too.
+        without waiting; whatever commits after it makes it durable too. `plans_once=True` is for statements
+        that find rows by their keys: they are planned once a connection, not for the values of each run.
         """
         opening = [
             # Each statement sees what is committed by then, whatever the server's default is.
@@ -102,6 +104,8 @@ class Database:
             f"set local idle_in_transaction_session_timeout = '{IDLE_TIMEOUT_S}s'",
             identity.statements(),
         ]
+        if plans_once:
+            opening.append("set local plan_cache_mode = force_generic_plan")
         if not waits_for_disk:
             opening.append("set local synchronous_commit = off")
         async with self._connection() as connection:

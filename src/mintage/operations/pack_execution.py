@@ -126,7 +126,7 @@ async def _claim(transactions: Transactions, pack_ref: UUID | None) -> PackClaim
     try:
         # Waits for the disk, unlike a job's claim: an epoch that a crash forgets would name a file twice.
         async with transactions.database.transaction(
-            transactions.caller.identity(None)
+            transactions.caller.identity(None), plans_once=True
         ) as connection:
             steps.reached("pack_claim_begun")
             item = await _lease(transactions, connection, pack_ref)
@@ -210,7 +210,7 @@ async def _close(
     transactions: Transactions, claim: PackClaim, path: str, written: StoredFile
 ) -> PackOutcome:
     identity = transactions.caller.identity(claim.brand_id)
-    async with transactions.database.transaction(identity) as connection:
+    async with transactions.database.transaction(identity, plans_once=True) as connection:
         key = (claim.brand_id, claim.pack_id, claim.epoch)
         held = await connection.fetchrow(_LOCK_TO_CLOSE, *key)
         if held is None:

@@ -1,8 +1,9 @@
 """Bar codes as arrays of modules: QR Code of a URL, GS1 DataMatrix and GS1-128 of a GTIN and a serial or lot.
 
-The encoder is zxing-cpp's (ISO/IEC 18004, 16022, 15417; GS1 General Specifications 5.4, 5.6). It takes
-unknown keyword arguments in silence, so what was asked for is read back from each symbol. Not here: how a
-symbol is drawn (`symbol_svg`, `symbol_png`, `label_drawing`), and what a unit's URL is.
+The encoder of square symbols is zxing-cpp's (ISO/IEC 18004, 16022; GS1 General Specifications 5.6). It takes
+unknown keyword arguments in silence, so what was asked for is read back from each symbol. Not here: the bars
+of a GS1-128 (`code128`), how a symbol is drawn (`symbol_svg`, `symbol_png`, `label_document`), and what a
+unit's URL is.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 import zxingcpp
 from numpy.typing import NDArray
 
+from mintage.packs.code128 import gs1_128_modules
 from mintage.packs.rows import UnitRow
 
 ErrorCorrection = Literal["L", "M", "Q", "H"]
@@ -77,11 +79,15 @@ def gs1_datamatrix_symbol(elements: tuple[tuple[str, str], ...]) -> Symbol:
 
 @lru_cache(_KEPT_SYMBOLS)
 def gs1_128_symbol(elements: tuple[tuple[str, str], ...]) -> Symbol:
-    """A GS1-128 (Code 128 with FNC1 in first position) of (AI, value) pairs, as one row of modules."""
-    barcode = _encoded(_bracketed(elements), zxingcpp.BarcodeFormat.Code128, gs1=True)
-    if barcode.symbology_identifier != "]C1":
-        raise SymbolFault("a GS1-128 was asked for")
-    return Symbol(_modules(barcode, rows=1))
+    """A GS1-128 (Code 128 with FNC1 in first position) of (AI, value) pairs, as one row of modules.
+
+    The first is a GTIN, and none but the last has a value of variable length: there is no separator.
+    """
+    content = "".join(f"{identifier}{value}" for identifier, value in elements)
+    try:
+        return Symbol(gs1_128_modules(content))
+    except ValueError as fault:
+        raise SymbolFault(str(fault)) from fault
 
 
 def symbol_of(row: UnitRow, kind: SymbolKind, error_correction: ErrorCorrection) -> Symbol:
@@ -129,6 +135,6 @@ def _encoded(
         raise SymbolFault(str(fault)) from fault
 
 
-def _modules(barcode: zxingcpp.Barcode, rows: int | None = None) -> NDArray[np.bool_]:
+def _modules(barcode: zxingcpp.Barcode) -> NDArray[np.bool_]:
     pixels: NDArray[np.uint8] = np.asarray(barcode.to_image(scale=1, add_quiet_zones=False))
-    return np.equal(pixels[:rows], 0)
+    return np.equal(pixels, 0)
