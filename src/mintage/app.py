@@ -59,6 +59,8 @@ if TYPE_CHECKING:
 
 DATABASE: Final = "mintage"
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+# Of a lease; the rest is for storing what was made.
+_MAKING_SHARE: Final = 0.9
 _log = logger("app")
 
 
@@ -212,7 +214,8 @@ async def run_worker(runtime: Runtime) -> AsyncIterator[Worker]:
     """A worker in this process; at the end it finishes the steps under way."""
     platform, store = runtime.platform, runtime.store
     await _look_into_store(runtime, writes=True)
-    workshop = Workshop(platform.limits.workshop_processes, platform.limits.pack_lease_s)
+    limits = platform.limits
+    workshop = Workshop(limits.workshop_processes, limits.pack_lease_s * _MAKING_SHARE)
     lanes = lanes_of(platform, store, lambda: runtime.secrets.manifest_keys[0], workshop)
     worker = Worker(platform, runtime.direct_dsn, lanes, duties_of(store))
     task = asyncio.create_task(worker.run())
@@ -221,8 +224,10 @@ async def run_worker(runtime: Runtime) -> AsyncIterator[Worker]:
         yield worker
     finally:
         worker.stop()
-        await task
-        await workshop.close()
+        try:
+            await task
+        finally:
+            await workshop.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ class Limits:
     pack_lease_s: float = 600.0
     packs_at_once: int = 4
     workshop_processes: int = 2
+    steps_stop_wait_s: float = 60.0
     page_rows_max: int = 200
     page_rows_default: int = 20
     page_rows_default_long: int = 50

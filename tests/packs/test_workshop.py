@@ -10,6 +10,7 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,8 +45,7 @@ def columns(count: int) -> list[UnitColumns]:
 
 
 def processes(workshop: Workshop) -> list[int]:
-    pool = workshop._pool
-    return sorted(pool._processes or ()) if pool is not None else []
+    return sorted(each.child.pid for each in workshop._idle)
 
 
 def is_running(process_id: int) -> bool:
@@ -101,6 +101,97 @@ async def test_a_process_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     with pytest.raises(WorkshopFailed):
         await workshop.make("csv", context(), columns(1), tmp_path / "second")
     await until_gone(before)
+    await workshop.close()
+
+
+async def with_idle(workshop: Workshop, count: int, folder: Path) -> list[int]:
+    """Let it have `count` processes that wait for work; their ids."""
+    names = (f"idle-{place}" for place in range(count))
+    makes = (workshop.make("csv", context(), columns(1), folder / name) for name in names)
+    await asyncio.gather(*makes)
+    assert len(processes(workshop)) == count
+    return processes(workshop)
+
+
+async def until_taken(workshop: Workshop) -> None:
+    async with asyncio.timeout(60):
+        while processes(workshop):
+            await asyncio.sleep(0.005)
+
+
+async def test_it_closes_though_a_process_was_killed_and_another_does_not_listen(
+    tmp_path: Path,
+) -> None:
+    workshop = Workshop(2, 60)
+    killed, deaf = await with_idle(workshop, 2, tmp_path)
+    os.kill(killed, signal.SIGKILL)
+    os.kill(deaf, signal.SIGSTOP)
+    async with asyncio.timeout(60):
+        await workshop.close()
+    await until_gone([killed, deaf])
+
+
+@pytest.mark.long
+async def test_a_process_that_was_killed_while_it_waited_costs_no_pack(tmp_path: Path) -> None:
+    workshop = Workshop(1, 60)
+    (idle,) = await with_idle(workshop, 1, tmp_path)
+    os.kill(idle, signal.SIGKILL)
+    await until_gone([idle])
+    await workshop.make("csv", context(), columns(1), tmp_path / "pack")
+    assert processes(workshop) != [idle]
+    await workshop.close()
+
+
+async def test_a_killed_process_costs_its_own_pack_and_no_other(tmp_path: Path) -> None:
+    workshop = Workshop(2, 60)
+    first, second = await with_idle(workshop, 2, tmp_path)
+    for each in (first, second):
+        os.kill(each, signal.SIGSTOP)
+    files = [tmp_path / f"pack-{place}" for place in range(4)]
+    makes = [
+        asyncio.create_task(workshop.make("csv", context(), columns(1), file)) for file in files
+    ]
+    await until_taken(workshop)
+    os.kill(first, signal.SIGKILL)
+    os.kill(second, signal.SIGCONT)
+    failures = await asyncio.gather(*makes, return_exceptions=True)
+    assert sorted(type(each).__name__ for each in failures) == ["NoneType"] * 3 + ["WorkshopFailed"]
+    whole = (tmp_path / "idle-0").read_bytes()
+    for file, failure in zip(files, failures, strict=True):
+        assert failure is not None or file.read_bytes() == whole
+    await workshop.close()
+
+
+@pytest.mark.long
+async def test_the_time_of_a_pack_begins_with_its_making(tmp_path: Path) -> None:
+    workshop = Workshop(1, 60)
+    (idle,) = await with_idle(workshop, 1, tmp_path)
+    os.kill(idle, signal.SIGSTOP)
+    workshop._timeout_s = 0.3
+    makes = [
+        asyncio.create_task(workshop.make("csv", context(), columns(1), tmp_path / name))
+        for name in ("first", "second")
+    ]
+    await until_taken(workshop)
+    workshop._timeout_s = 60
+    failures = await asyncio.gather(*makes, return_exceptions=True)
+    assert [type(each) for each in failures] == [WorkshopFailed, type(None)]
+    await workshop.close()
+
+
+@pytest.mark.long
+async def test_what_is_cancelled_is_made_no_further(tmp_path: Path) -> None:
+    workshop = Workshop(1, 60)
+    made_by = await with_idle(workshop, 1, tmp_path)
+    os.kill(made_by[0], signal.SIGSTOP)
+    making = asyncio.create_task(
+        workshop.make("csv", context(), columns(1), tmp_path / "cancelled")
+    )
+    await until_taken(workshop)
+    making.cancel()
+    await asyncio.gather(making, return_exceptions=True)
+    assert making.cancelled()
+    await until_gone(made_by)
     await workshop.close()
 
 
@@ -170,6 +261,76 @@ async def test_a_heavy_pack_comes_from_the_workshop_into_the_store(desk: Desk) -
     await workshop.close()
     (pack,) = await desk.packs()
     assert (desk.folder / pack["storage_path"]).stat().st_size == pack["byte_size"]
+
+
+@pytest.mark.long
+async def test_a_killed_process_costs_its_own_pack_an_attempt(desk: Desk, tmp_path: Path) -> None:
+    desk = desk.with_limits(pack_units=1)
+    workshop = Workshop(2, 60)
+    first, second = await with_idle(workshop, 2, tmp_path)
+    for each in (first, second):
+        os.kill(each, signal.SIGSTOP)
+    await desk.request((await desk.world.minted(4))["mint_batch_id"], format="qr_svg")
+    packs = [
+        asyncio.create_task(process_payload_pack(desk.transactions, desk.store, workshop=workshop))
+        for _ in range(4)
+    ]
+    await until_taken(workshop)
+    os.kill(first, signal.SIGKILL)
+    os.kill(second, signal.SIGCONT)
+    outcomes = await asyncio.gather(*packs)
+    assert sorted(each.result for each in outcomes) == ["completed"] * 3 + ["retried"]
+    queued = await desk.row(
+        "select sum(attempts) as attempts, count(*) as items from work_item "
+        "where runnable_at < 'infinity'"
+    )
+    assert queued == {"attempts": 1, "items": 1}
+    await workshop.close()
+
+
+class LateWorkshop(Workshop):
+    """One in which a pack waits until its lease is over, and `other` has taken it, perhaps."""
+
+    def __init__(self, desk: Desk, other: Desk | None = None) -> None:
+        super().__init__(1, 60)
+        self.desk = desk
+        self.other = other
+        self.has_lease: list[object] = []
+
+    async def make(self, *order: Any, beginning: Any = None) -> None:
+        await self.desk.let_leases_lapse()
+        if self.other is not None:
+            await self.other.process()
+
+        async def begin() -> None:
+            await beginning()
+            item = await self.desk.row(
+                "select lease_until > clock_timestamp() as holds "
+                "from work_item where lease_owner is not null"
+            )
+            self.has_lease.append(item["holds"])
+
+        await super().make(*order, beginning=begin)
+
+
+async def test_a_lease_lasts_from_the_beginning_of_the_making(desk: Desk) -> None:
+    await desk.request((await desk.world.minted(1))["mint_batch_id"], format="qr_svg")
+    workshop = LateWorkshop(desk)
+    outcome = await process_payload_pack(desk.transactions, desk.store, workshop=workshop)
+    assert (outcome.result, workshop.has_lease) == ("completed", [True])
+    await workshop.close()
+
+
+@pytest.mark.long
+async def test_a_pack_that_another_has_by_its_turn_is_not_made(desk: Desk) -> None:
+    await desk.request((await desk.world.minted(1))["mint_batch_id"], format="qr_svg")
+    workshop = LateWorkshop(desk, other=desk)
+    outcome = await process_payload_pack(desk.transactions, desk.store, workshop=workshop)
+    assert (outcome.result, outcome.error) == ("lost", "LEASE_LOST")
+    assert workshop.has_lease == []
+    (pack,) = await desk.packs()
+    assert desk.files() == {pack["storage_path"]}
+    await workshop.close()
 
 
 async def test_a_pack_that_does_not_read_back_is_not_closed(

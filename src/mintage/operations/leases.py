@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 OWNER: Final = f"{socket.gethostname()}:{os.getpid()}"
 OWED_MAX: Final = 100
 _GIVE_BACK: Final = query("work_item", "give_back")
+_RENEW: Final = query("work_item", "renew")
 _log = logger("operations")
 
 
@@ -35,6 +36,10 @@ class Lease:
     ref_id: UUID
     epoch: int
     minted_quantity: int = 0
+
+
+class LeaseLost(Exception):
+    """The item is another worker's now."""
 
 
 class OwedLeases:
@@ -50,6 +55,15 @@ class OwedLeases:
     def take(self) -> Lease | None:
         """One that is owed, and from now on is not; None when there is none."""
         return self._leases.pop(0) if self._leases else None
+
+
+async def renew(transactions: Transactions, lease: Lease, lease_s: float) -> None:
+    """Let `lease` last for `lease_s` seconds from now. Raises `LeaseLost`, and what the driver raises."""
+    identity = transactions.caller.identity(lease.brand_id)
+    key = (lease.kind, lease.brand_id, lease.ref_id, lease.epoch)
+    async with transactions.database.transaction(identity) as connection:
+        if await connection.fetchval(_RENEW, *key, OWNER, lease_s) is None:
+            raise LeaseLost("a lease was lost while it waited")
 
 
 async def give_back(transactions: Transactions, lease: Lease) -> None:

@@ -24,7 +24,7 @@ from mintage.operations.call import SYSTEM, Call, Transactions
 from mintage.operations.events import event_id, record_event
 from mintage.operations.exports import KIND
 from mintage.operations.group_manifest import release_manifest
-from mintage.operations.leases import OWNER, give_back, give_back_owed
+from mintage.operations.leases import OWNER, LeaseLost, give_back, give_back_owed
 from mintage.operations.pack_files import (
     PackClaim,
     PackError,
@@ -104,6 +104,8 @@ async def _write(transactions: Transactions, claim: PackClaim, tools: PackTools)
     except asyncio.CancelledError:
         await asyncio.shield(give_back(transactions, claim.lease))
         raise
+    except LeaseLost:
+        return claim.outcome("lost", "LEASE_LOST")
     except FileTaken:
         # The server forgot a claim (a failover may) and gave its epoch out again: that file is not ours to
         # remove, it may be what the pack states. The next epoch has a path of its own.

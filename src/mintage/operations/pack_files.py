@@ -19,7 +19,7 @@ from mintage.operations import steps
 from mintage.operations.call import Transactions
 from mintage.operations.exports import KIND
 from mintage.operations.group_manifest import read_manifest
-from mintage.operations.leases import Lease
+from mintage.operations.leases import Lease, renew
 from mintage.operations.pack_choice import read_options
 from mintage.operations.unit_rows import BatchFacts, read_unit_columns
 from mintage.packs import signed_manifest
@@ -116,12 +116,12 @@ def file_path(claim: PackClaim) -> str:
 
 
 async def write_file(transactions: Transactions, claim: PackClaim, tools: PackTools) -> StoredFile:
-    """Write the pack to `file_path`. Raises `SliceIncomplete`, `PackUnreadable`, `StorageFailure`, and
-    what a format or the driver raises."""
+    """Write the pack to `file_path`. Raises `SliceIncomplete`, `PackUnreadable`, `StorageFailure`,
+    `LeaseLost`, and what a format or the driver raises."""
     if claim.format_name == signed_manifest.FORMAT:
         return await _write_manifest(transactions, claim, tools)
     columns = await _read_columns(transactions, claim)
-    return await _write(claim, columns, tools.store, tools.workshop)
+    return await _write(transactions, claim, columns, tools)
 
 
 async def _read_columns(transactions: Transactions, claim: PackClaim) -> list[UnitColumns]:
@@ -132,11 +132,16 @@ async def _read_columns(transactions: Transactions, claim: PackClaim) -> list[Un
 
 
 async def _write(
-    claim: PackClaim, columns: list[UnitColumns], store: PackStore, workshop: Workshop | None
+    transactions: Transactions, claim: PackClaim, columns: list[UnitColumns], tools: PackTools
 ) -> StoredFile:
     """Write the file to its path in the store; what computes for long is made elsewhere first."""
     name, context, path = claim.format_name, _context(claim), file_path(claim)
-    pack_format = FORMATS[name]
+    pack_format, store, workshop = FORMATS[name], tools.store, tools.workshop
+
+    async def begin() -> None:
+        # It may have waited for as long as others take: its time begins now.
+        await renew(transactions, claim.lease, transactions.limits.pack_lease_s)
+
     if not pack_format.is_heavy and pack_format.verify is None:
         return await store.put(path, _told(pack_chunks(name, context, columns)))
     with TemporaryDirectory(prefix=DRAFTS_PREFIX) as folder:
@@ -144,7 +149,7 @@ async def _write(
         if workshop is None:
             await asyncio.to_thread(make_file, name, context, columns, draft)
         else:
-            await workshop.make(name, context, columns, draft)
+            await workshop.make(name, context, columns, draft, beginning=begin)
         return await store.put_file(path, draft)
 
 

@@ -85,18 +85,32 @@ class Worker:
             self._wake(lane)
 
     async def run(self) -> None:
-        """Work until stopped; returns when every lane has finished its step."""
+        """Work until stopped; returns when every step under way is finished, or was given up.
+
+        A step is given up, by cancelling it, `Limits.steps_stop_wait_s` after the stop.
+        """
         listening = asyncio.create_task(self._listen())
         try:
             async with asyncio.TaskGroup() as group:
-                for lane in self._lanes:
-                    for wake in self._wakes[lane.name]:
-                        group.create_task(self._run_lane(lane, wake))
-                for duty in self._duties:
-                    group.create_task(self._run_duty(duty))
+                tasks = [
+                    group.create_task(self._run_lane(lane, wake))
+                    for lane in self._lanes
+                    for wake in self._wakes[lane.name]
+                ]
+                tasks += [group.create_task(self._run_duty(duty)) for duty in self._duties]
+                group.create_task(self._give_up_late(tasks))
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
+
+    async def _give_up_late(self, tasks: list[asyncio.Task[None]]) -> None:
+        await self._stopping.wait()
+        if tasks:
+            limit_s = self._platform.limits.steps_stop_wait_s
+            _, late = await asyncio.wait(tasks, timeout=limit_s)
+            for task in late:
+                _log.warning("a step is given up: the worker stops")
+                task.cancel()
 
     async def _run_lane(self, lane: Lane, wake: asyncio.Event) -> None:
         pause_s = 0.0

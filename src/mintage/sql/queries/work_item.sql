@@ -110,6 +110,17 @@ where kind = $1
   and lease_epoch = $4
 returning attempts
 
+-- name: renew
+-- role: mintage_service
+update work_item
+set lease_until = clock_timestamp() + make_interval(secs => $6::double precision)
+where kind = $1
+  and brand_id = $2
+  and ref_id = $3
+  and lease_epoch = $4
+  and lease_owner = $5
+returning lease_epoch
+
 -- name: give_back
 -- role: mintage_service
 -- The lease of epoch $4 ends without an attempt. Where it has lapsed and was claimed by another since, that
