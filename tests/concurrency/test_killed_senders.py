@@ -10,6 +10,7 @@ from typing import Any, get_args
 import pytest
 from standardwebhooks import Webhook
 
+from mintage.meters import REGISTRY
 from mintage.operations import steps
 from mintage.operations.steps import Step, WebhookStep
 from mintage.settings import Limits
@@ -64,6 +65,12 @@ async def _finished_by_another(world: World, *, has_lease: bool) -> list[str]:
     return list(await all_sent(world, lapsed))
 
 
+def _lapses() -> float:
+    found = REGISTRY.get_sample_value("mintage_lease_lapses_total", {"kind": "webhook_delivery"})
+    assert found is not None
+    return found
+
+
 def _assert_one_message(found: Receiver, secret: str, waiting: dict[str, Any], times: int) -> None:
     """It arrived `times` times, the same each time, and each time signed."""
     assert found.ids == [str(waiting["event_id"])] * times
@@ -82,7 +89,9 @@ async def test_a_worker_killed_at_a_step_of_a_delivery_loses_no_message(
         assert len(found.heads) == (step in SENT)
         (left,) = await deliveries(world)
         assert (left["lease_until"] is not None) == (step in WITH_A_LEASE)
+        lapses = _lapses()
         results = await _finished_by_another(world, has_lease=step in WITH_A_LEASE)
+        assert _lapses() - lapses == (step in WITH_A_LEASE)
         assert results == ([] if step == "webhook_committed" else ["delivered"])
         _assert_one_message(
             found, secret, waiting, 2 if step in SENT and step in WITH_A_LEASE else 1

@@ -20,7 +20,10 @@ from tests.contract.bad_values import (
 from tests.contract.stage import EXAMPLES, Raw, Stage, allowed_caller, contents
 
 # Optional each, but one of them is needed.
-ONE_OF_SEVERAL = {"record_scan_event": {"_unit_id"}}
+ONE_OF_SEVERAL = {
+    "record_scan_event": {"_unit_id"},
+    "redeliver_webhook": {"_webhook_delivery_id"},
+}
 
 
 pytestmark = pytest.mark.long

@@ -14,8 +14,8 @@ from mintage.rules import webhooks
 
 WebhookId = Annotated[Uuid, Field(description="the UUID of a webhook")]
 REDELIVER_HINT: Final = (
-    "give _webhook_delivery_id for one delivery, or _webhook_id for all of it that failed, "
-    "those from _from to _to if given"
+    "give exactly one of _webhook_delivery_id (that delivery) and _webhook_id (all of it that failed, "
+    "from _from to _to if they are given)"
 )
 WebhookDeliveryId = Annotated[Uuid, Field(description="the UUID of a webhook delivery")]
 

@@ -104,24 +104,26 @@ where brand_id = $1
 -- role: mintage_service
 -- Webhooks that something is due for: the brand served longest ago first, and of it the webhook served longest ago.
 -- The clock is read once, so that the index finds what is due among all that waits.
-with asked as materialized (
+with asked as (
   select coalesce($1::timestamptz, clock_timestamp()) as now
 )
 select webhook.brand_id, webhook.id, asked.now
-from webhook
-cross join asked
+from asked
+cross join webhook
+cross join lateral (
+  select delivery.id
+  from webhook_delivery as delivery
+  where delivery.brand_id = webhook.brand_id
+    and delivery.webhook_id = webhook.id
+    and delivery.status = 'pending'
+    and delivery.next_try_at <= asked.now
+    and (delivery.lease_until is null or delivery.lease_until <= asked.now)
+  order by delivery.next_try_at, delivery.id
+  limit 1
+) as first
 left join brand_turn on brand_turn.kind = 'webhook_delivery' and brand_turn.brand_id = webhook.brand_id
 where webhook.status = 'active'
   and (webhook.held_until is null or webhook.held_until <= asked.now)
-  and exists (
-    select
-    from webhook_delivery as delivery
-    where delivery.brand_id = webhook.brand_id
-      and delivery.webhook_id = webhook.id
-      and delivery.status = 'pending'
-      and delivery.next_try_at <= asked.now
-      and (delivery.lease_until is null or delivery.lease_until <= asked.now)
-  )
 order by
   brand_turn.last_claimed_at nulls first,
   webhook.last_claimed_at nulls first,
