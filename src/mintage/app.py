@@ -28,7 +28,7 @@ from mintage.api.routes import FIRST_SEGMENTS
 from mintage.console.app import build_console
 from mintage.console.door import ConsoleDoor
 from mintage.db import embedded
-from mintage.db.connection import open_database
+from mintage.db.connection import DatabaseRole, open_database
 from mintage.db.dsn import read_dsn
 from mintage.db.migrate import migrate, require_current_schema
 from mintage.db.replica import Replica
@@ -84,6 +84,11 @@ class Runtime:
     def secrets(self) -> Secrets:
         """The secrets of now: keys are rotated under a running process."""
         return self.keys.current
+
+    def health(self) -> Health:
+        """Whether the process lives and can work; a resolver alone may have no role but its own."""
+        role = DatabaseRole.APP if self.has_queue else DatabaseRole.RESOLVER
+        return Health(self.platform.database, self.vitals, role=role)
 
 
 @asynccontextmanager
@@ -242,7 +247,7 @@ class Doors:
 async def open_doors(runtime: Runtime, doors: Doors) -> AsyncIterator[ASGIApp]:
     """The application of the doors; at the end scans that wait are written."""
     settings, platform = runtime.settings, runtime.platform
-    health = RequestIds(AnyOrigin(Health(platform.database, runtime.vitals)))
+    health = RequestIds(AnyOrigin(runtime.health()))
     token = settings.metrics_token
     metrics = Metrics(metered_of(runtime), token) if token is not None else None
     api: ASGIApp | None = None
@@ -278,9 +283,11 @@ async def open_doors(runtime: Runtime, doors: Doors) -> AsyncIterator[ASGIApp]:
                 "resolver", resolver, lambda scope: resolver_route_of(scope["path"]), False
             )
         task = asyncio.create_task(buffer.run())
+        runtime.vitals.scan_storing = task
         try:
             yield Front(api, resolver, settings, console, health, metrics)
         finally:
+            runtime.vitals.scan_storing = None
             await buffer.stop()
             await task
 
@@ -297,10 +304,8 @@ async def listen_for_metrics(runtime: Runtime) -> AsyncIterator[None]:
     if settings.metrics_listen is None:
         yield
         return
-    health = Health(runtime.platform.database, runtime.vitals)
-    async with listen(
-        settings, OwnListener(Metrics(metered_of(runtime)), health), at=settings.metrics_listen
-    ):
+    metrics = OwnListener(Metrics(metered_of(runtime)), runtime.health())
+    async with listen(settings, metrics, at=settings.metrics_listen):
         yield
 
 

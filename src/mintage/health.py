@@ -16,10 +16,9 @@ from urllib.parse import parse_qs
 from starlette.responses import Response
 
 from mintage.api.json_answer import json_response
-from mintage.db.connection import AWAY_ERRORS, Database
+from mintage.db.connection import AWAY_ERRORS, Database, DatabaseRole, Identity
 from mintage.db.migrate import SchemaState, schema_state
 from mintage.db.replica import Replica
-from mintage.operations.call import ANONYMOUS
 from mintage.resolver.scan_buffer import ScanBuffer
 from mintage.secrets import SecretsSource
 from mintage.settings import SettingsError
@@ -43,6 +42,7 @@ _REASONS: Final = {
     "SCHEMA_BEHIND": "the database's schema is older than this release: run `mintage migrate`",
     "WORKER_STUCK": "a step of the worker does not end: start the process again",
     "WORKER_ENDED": "the worker of this process has ended: start the process again",
+    "SCANS_ENDED": "this process answers scans and stores none any more: start it again",
     "STORE_AWAY": "the store of packs does not answer: exports and downloads wait for it",
     "STORE_REFUSES": "the store of packs refuses this process: its log says what would be right",
 }
@@ -136,6 +136,7 @@ class Vitals:
     scan_buffer: ScanBuffer | None = None
     store: StoreWatch | None = None
     keys: SecretsSource | None = None
+    scan_storing: asyncio.Task[None] | None = None
 
     @property
     def worker_state(self) -> str:
@@ -156,6 +157,13 @@ class Vitals:
         return "fresh" if self.replica.is_fresh else "stale"
 
     @property
+    def scans_state(self) -> str:
+        """none, running, or ended: the task that stores scans is over, and no stop was asked for."""
+        if self.scan_storing is None:
+            return "none"
+        return "ended" if self.scan_storing.done() else "running"
+
+    @property
     def secrets_state(self) -> str:
         """none, current, or stale: the file cannot be used any more, and the keys of before go on."""
         if self.keys is None:
@@ -169,15 +177,17 @@ class Vitals:
 
 class Health:
     """The two paths as an ASGI application. The database is looked at once a second at most, the store of
-    packs once in five."""
+    packs once in five. `role` is one that the process's login has."""
 
     def __init__(
         self,
         database: Database,
         vitals: Vitals | None = None,
         clock: Callable[[], float] = time.monotonic,
+        role: DatabaseRole = DatabaseRole.APP,
     ) -> None:
         self._database = database
+        self._identity = Identity(role)
         self._vitals = vitals or Vitals()
         self._schema: Watched[SchemaState | None] = Watched(
             self._look, None, LOOKED_AT_EVERY_S, clock
@@ -194,7 +204,8 @@ class Health:
         if method not in _METHODS:
             return Response(status_code=405, headers=headers | {"allow": ", ".join(_METHODS)})
         if path == "/healthz":
-            lives = self._vitals.worker_state not in {"ended", "stuck"}
+            vitals = self._vitals
+            lives = vitals.worker_state not in {"ended", "stuck"} and vitals.scans_state != "ended"
             return json_response({"ok": lives}, 200 if lives else 503, headers)
         excluded = parse_qs(query.decode("latin-1")).get("exclude", [])
         content = await self.readiness(without_store="store" in excluded)
@@ -203,13 +214,13 @@ class Health:
         return json_response(content, 503, headers | {"retry-after": str(RETRY_AFTER_S)})
 
     async def readiness(self, *, without_store: bool = False) -> Mapping[str, object]:
-        """`{ok, database, schema, worker, replica, store, secrets, reasons}`; `ok` is true without a reason.
+        """`{ok, database, schema, worker, replica, scans, store, secrets, reasons}`; `ok` without a reason.
 
         database: reachable or away; schema: its version and whether it is current, null while the
-        database is away; worker: none, running, stuck or ended; replica: none, fresh or stale; store: none,
-        reachable, away or refusing; secrets: none, current or stale. A stale replica is no reason: the
-        primary is asked instead; nor are stale secrets: the keys of before go on; nor, `without_store`, is
-        the store.
+        database is away; worker: none, running, stuck or ended; replica: none, fresh or stale; scans:
+        none, running or ended; store: none, reachable, away or refusing; secrets: none, current or stale.
+        A stale replica is no reason: the primary is asked instead; nor are stale secrets: the keys of
+        before go on; nor, `without_store`, is the store.
         """
         schema, store = await asyncio.gather(self._schema.state(), self._vitals.store_state())
         worker = self._vitals.worker_state
@@ -218,6 +229,7 @@ class Health:
             "SCHEMA_BEHIND": schema is not None and schema.is_behind,
             "WORKER_ENDED": worker == "ended",
             "WORKER_STUCK": worker == "stuck",
+            "SCANS_ENDED": self._vitals.scans_state == "ended",
             "STORE_AWAY": store == "away",
             "STORE_REFUSES": store == "refusing",
         }
@@ -231,6 +243,7 @@ class Health:
             else {"version": schema.version, "needed": schema.needed},
             "worker": worker,
             "replica": self._vitals.replica_state,
+            "scans": self._vitals.scans_state,
             "store": store,
             "secrets": self._vitals.secrets_state,
             "reasons": [{"code": code, "message": _REASONS[code]} for code in codes],
@@ -240,7 +253,7 @@ class Health:
         try:
             async with (
                 asyncio.timeout(LOOK_TIMEOUT_S),
-                self._database.transaction(ANONYMOUS.identity(None), read_only=True) as connection,
+                self._database.transaction(self._identity, read_only=True) as connection,
             ):
                 return await schema_state(connection)
         except (*AWAY_ERRORS, TimeoutError):

@@ -55,6 +55,7 @@ class Limits:
     client_token_lifetime_s: int = 900
     clock_leeway_s: int = 60
     statement_timeout_s: int = 30
+    resolver_statement_timeout_s: int = 3
     replica_lag_s_max: float = 10.0
     preflight_kept_days: int = 30
     calls_a_minute: int = 600

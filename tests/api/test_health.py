@@ -17,6 +17,7 @@ import pytest
 
 import mintage.health
 from mintage.app import Doors, Front, Runtime, open_doors
+from mintage.db.connection import DatabaseRole
 from mintage.db.migrate import load_migrations
 from mintage.db.replica import Replica
 from mintage.health import (
@@ -78,6 +79,7 @@ async def test_a_process_that_can_work_is_ready(database: Database) -> None:
             "schema": {"version": NEEDED, "needed": NEEDED},
             "worker": "none",
             "replica": "none",
+            "scans": "none",
             "store": "none",
             "secrets": "none",
             "reasons": [],
@@ -159,6 +161,21 @@ async def test_a_worker_whose_step_does_not_end_is_told(world: World) -> None:
     ending.set()
     assert vitals.worker is not None
     await vitals.worker
+
+
+async def test_a_resolver_that_stores_no_scans_any_more_is_told(database: Database) -> None:
+    storing = asyncio.create_task(asyncio.sleep(3600))
+    vitals = Vitals(scan_storing=storing)
+    health = Health(database, vitals, role=DatabaseRole.RESOLVER)
+    status, content, _ = await _ready(health)
+    assert (status, content["scans"]) == (200, "running")
+    storing.cancel()
+    await asyncio.wait([storing])
+    status, content, _ = await _ready(health)
+    assert (status, content["scans"]) == (503, "ended")
+    assert [reason["code"] for reason in content["reasons"]] == ["SCANS_ENDED"]
+    async with _asking(health) as client:
+        assert (await client.get("/healthz")).json() == {"ok": False}
 
 
 async def test_a_stale_replica_is_told_and_the_process_is_ready(database: Database) -> None:

@@ -50,7 +50,9 @@ async def test_it_serves_alone_with_a_login_that_may_do_nothing_else(tmp_path: P
                     await phone.get(first[:-1] + "!"),
                     await phone.get("/01/123"),
                 ]
+                ready = await phone.get("/readyz")
             assert [scan.status_code for scan in scans] == [307] * 3, first_url
+            assert (ready.status_code, ready.json()["scans"]) == (200, "running")
             assert [other.status_code for other in others] == [200, 200, 200, 404, 400]
             await fleet.stop()
         outcomes = "select array_agg(outcome order by scanned_at, id) from scan_event"
@@ -67,6 +69,8 @@ async def test_it_serves_alone_with_a_login_that_may_do_nothing_else(tmp_path: P
             "insert into mint_unit default values",
             "update product set name = 'mine'",
             "update mint_lot set lot_code = 'mine'",
+            "update unit_state set revoked_at = null",
+            "select gcp_length from brand",
             "delete from unit_state",
             "insert into schema_migration default values",
             "create table mine ()",

@@ -49,6 +49,11 @@ LINKS = (
         ("", "", "fr", ["accueil"]),
         ("", "", "fr-BE", ["home"]),
         ("", "", "ja", ["home"]),
+        ("", "", "de, en;q=0, *;q=0.5", ["startseite"]),
+        ("", "", "en;q=0, *;q=0.5", ["startseite", "accueil"]),
+        ("", "", "de;q=0, *;q=0.5", ["home"]),
+        ("", "", "de-AT;q=0.9, en;q=0.3, de;q=0.1", ["home"]),
+        ("", "", "de-AT;q=0, de;q=0.4, en;q=0.3", ["startseite"]),
         ("", "", "de;q=0.2, en;q=0.7", ["home"]),
         ("", "", "de;q=oops, fr-CH;q=0.1", ["accueil"]),
         ("linkType=gs1:pip", "", "", ["home"]),
@@ -78,6 +83,18 @@ def test_the_link_that_fits_best_answers(
     assert [link.href for link in chosen] == found
 
 
+def test_the_most_exact_range_says_how_well_a_language_answers() -> None:
+    links = [_link(tag, hreflang=tag, is_default=tag == "en-GB") for tag in ("en-GB", "en", "fr")]
+    for header, href in (
+        ("en-GB;q=0.2, en;q=0.9", "en"),
+        ("en;q=0.2, en-GB;q=0.9", "en-GB"),
+        ("en-GB;q=0, en;q=0.1", "en"),
+        ("en;q=0, fr-CA;q=0.1", "fr"),
+    ):
+        [chosen] = choose(links, wanted_of(b"", "", header))
+        assert chosen.href == href, header
+
+
 def test_without_a_stored_default_the_products_page_is_it() -> None:
     [page] = links_with_page([], PAGE)
     assert (page.href, page.link_type, page.is_default) == (PAGE, "gs1:pip", True)
@@ -95,6 +112,14 @@ def test_without_a_stored_default_the_products_page_is_it() -> None:
         ("linkType=all", "text/html", True),
         ("", "application/linkset+json", True),
         ("", "application/linkset+json;q=0, text/html", False),
+        ("", "text/html, application/linkset+json;q=0.01", False),
+        ("", "text/html;q=0.01, application/linkset+json;q=0.02", True),
+        ("", "text/html, application/linkset+json", True),
+        ("", "application/linkset+json, */*;q=0.8", True),
+        ("", "application/linkset+json;q=0.7, */*;q=0.8", False),
+        ("", "application/json, application/linkset+json;q=0.9", True),
+        ("", "Application/Linkset+JSON", True),
+        ("", "TEXT/HTML;Q=0.5,APPLICATION/LINKSET+JSON;Q=0.6", True),
         ("linkType=gs1:pip", "application/linkset+json", False),
         ("linktype=all", "", False),
         ("", "*/*", False),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from urllib.parse import unquote
 from uuid import uuid4
 
 import httpx2
@@ -107,6 +108,35 @@ async def test_all_query_pairs_are_passed_on_as_they_were_sent(desk: Desk) -> No
     async with desk.phone() as phone:
         answer = await phone.get(f"/01/{GTIN_TABLE}?{query}")
     assert answer.headers["location"] == f"{BASE_URL}/p/{product_id}?{query}"
+
+
+@pytest.mark.parametrize("characters", ["a|b", "{x}", "`", "^", "\\", '"<>"', "ä", "a|b&17=271231"])
+async def test_what_browsers_send_raw_in_a_query_is_escaped_and_passed_on(
+    desk: Desk, characters: str
+) -> None:
+    minted = await desk.world.minted(1)
+    listed = await desk.world.rpc("list_mint_units", mint_batch_id=minted["mint_batch_id"])
+    [unit] = listed["units"]
+    link = {"link_type": "gs1:pip", "href": "https://brand.example/", "title": "Home"}
+    await desk.world.rpc(
+        "set_product_link", "admin", product_id=unit["product_id"], is_default=True, **link
+    )
+    path = unit["resolver_url"].removeprefix(BASE_URL)
+    status, headers = await _raw_get(desk, path.encode(), f"a={characters}".encode())
+    assert status == 307
+    location = headers[b"location"].decode("ascii")
+    assert location.startswith("https://brand.example/?a=")
+    assert unquote(location).removeprefix("https://brand.example/?a=") == characters
+    assert re.search(r"[^A-Za-z0-9!$&'()*+,;=:@/?\-._~%]", location) is None
+
+
+@pytest.mark.parametrize("query", [b"17=2712|31", b"17=2712{31", b"2024=x", b"17=\\"])
+async def test_what_is_no_value_of_an_identifier_is_refused_in_a_query(
+    desk: Desk, query: bytes
+) -> None:
+    await desk.world.product(gtin=GTIN_TABLE)
+    status, _ = await _raw_get(desk, f"/01/{GTIN_TABLE}".encode(), query)
+    assert status == 400
 
 
 async def test_a_units_redirect_has_the_pairs_and_then_one_signed_token(desk: Desk) -> None:

@@ -24,7 +24,8 @@ BOTS = [
 PROGRAMS = ["", "okhttp/4.12.0", "curl/8.5.0", "python-requests/2.31.0", "Dart/3.2 (dart:io)"]
 
 
-def _seen(desk: Desk, product_id: object, **changes: object) -> SeenScan:
+def seen_scan(desk: Desk, product_id: object, **changes: object) -> SeenScan:
+    """A scan of a product, with `changes`."""
     seen = SeenScan(
         brand_id=desk.world.brand_id,
         scanned_at=NOW,
@@ -141,7 +142,7 @@ async def test_a_full_buffer_drops_new_scans_and_counts_them(desk: Desk) -> None
     product_id = await desk.world.product()
     buffer = ScanBuffer(desk.resolver.database, Limits(scans_waiting_max=5))
     for _ in range(8):
-        buffer.record(_seen(desk, product_id))
+        buffer.record(seen_scan(desk, product_id))
     assert (len(buffer), buffer.dropped_count) == (5, 3)
     await buffer.stop()
     assert await desk.value("select count(*) from scan_event") == 5
@@ -154,7 +155,7 @@ async def test_scans_of_two_brands_are_written_each_to_its_own(desk: Desk) -> No
         (desk.world.brand_id, product_id),
         (desk.world.other_brand_id, theirs),
     ):
-        desk.buffer.record(_seen(desk, product, brand_id=brand_id))
+        desk.buffer.record(seen_scan(desk, product, brand_id=brand_id))
     await desk.settle()
     rows = await desk.fetch("select brand_id, product_id from scan_event")
     assert [tuple(row) for row in rows] == [(desk.world.brand_id, product_id)]
@@ -173,7 +174,7 @@ async def test_with_the_database_away_scans_wait_and_are_written_later(
 
     monkeypatch.setattr(type(desk.resolver.database), "transaction", away)
     for _ in range(3):
-        desk.buffer.record(_seen(desk, product_id))
+        desk.buffer.record(seen_scan(desk, product_id))
     running = asyncio.create_task(desk.buffer.run())
     await was_tried.wait()
     assert len(desk.buffer) == 3
@@ -193,7 +194,7 @@ async def test_a_stop_with_the_database_away_ends_and_counts_what_is_lost(
     monkeypatch.setattr(type(desk.resolver.database), "transaction", away)
     buffer = ScanBuffer(desk.resolver.database, Limits(scan_stop_wait_s=0))
     for _ in range(3):
-        buffer.record(_seen(desk, uuid4()))
+        buffer.record(seen_scan(desk, uuid4()))
     await buffer.stop()
     assert buffer.dropped_count == 3
 
@@ -201,10 +202,10 @@ async def test_a_stop_with_the_database_away_ends_and_counts_what_is_lost(
 async def test_scans_that_cannot_be_stored_are_dropped_and_hold_up_no_others(desk: Desk) -> None:
     product_id = await desk.world.product()
     long_ago = NOW.replace(year=1999)  # There is no partition for it.
-    desk.buffer.record(_seen(desk, product_id, scanned_at=long_ago))
+    desk.buffer.record(seen_scan(desk, product_id, scanned_at=long_ago))
     await desk.buffer.stop()
     assert desk.buffer.dropped_count == 1
-    desk.buffer.record(_seen(desk, product_id))
+    desk.buffer.record(seen_scan(desk, product_id))
     await desk.buffer.stop()
     assert await desk.value("select count(*) from scan_event") == 1
 
@@ -216,7 +217,7 @@ async def test_a_chunk_that_was_committed_before_its_connection_broke_is_stored_
     listed = await desk.world.rpc("list_mint_units", mint_batch_id=minted["mint_batch_id"])
     product_id = await desk.world.product()
     subject = Subject(product_id=product_id, unit_id=listed["units"][0]["id"])
-    desk.buffer.record(_seen(desk, product_id, subject=subject))
+    desk.buffer.record(seen_scan(desk, product_id, subject=subject))
     database = desk.resolver.database
     original = type(database).transaction
     tries = []

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
+import asyncpg
 import pytest
 import pytest_asyncio
 
@@ -107,13 +109,24 @@ async def test_row_level_security_is_forced_on_every_brand_table(connection: Con
 async def test_every_brand_table_has_the_one_policy(connection: Connection) -> None:
     rows = await connection.fetch(
         "select tablename, policyname, roles, cmd, qual, with_check, permissive from pg_policies "
-        "where policyname <> 'service_finds' order by tablename"
+        "where policyname <> 'service_finds' and permissive = 'PERMISSIVE' order by tablename"
     )
     assert [row["tablename"] for row in rows] == await brand_tables(connection)
     own = "(brand_id = ( SELECT current_brand_id() AS current_brand_id))"
     for row in rows:
         assert (row["policyname"], row["roles"], row["cmd"]) == ("own_brand", ["public"], "ALL")
         assert (row["qual"], row["with_check"]) == (own, own)
+
+
+async def test_what_the_resolver_writes_is_narrowed_by_row(connection: Connection) -> None:
+    rows = await connection.fetch(
+        "select tablename, policyname, roles, cmd from pg_policies where permissive = 'RESTRICTIVE' "
+        "order by tablename"
+    )
+    assert [tuple(row) for row in rows] == [
+        ("tally_delta", "resolver_counts", ["mintage_resolver"], "INSERT"),
+        ("webhook_delivery", "resolver_tells", ["mintage_resolver"], "INSERT"),
+    ]
 
 
 async def test_only_the_service_looks_across_brands_and_only_to_find_work(
@@ -269,11 +282,60 @@ async def test_the_resolver_reads_and_writes_what_a_scan_needs(connection: Conne
         "webhook_delivery": {"insert"},
         "clone_signal": {"select", "insert", "update"},
     }
-    updated = await connection.fetch(
-        "select attname from pg_attribute where attrelid = 'mint_lot'::regclass and attnum > 0 "
-        "and has_column_privilege('mintage_resolver', attrelid, attnum, 'update')"
+    assert await _columns(connection, "mintage_resolver", "mint_lot", "update") == {"activated_at"}
+    scanned = {
+        *("activated_at", "first_scanned_at", "last_scanned_at", "scan_count", "scanned_on"),
+        *("scans_that_day", "countries_that_day", "travel_s_that_day"),
+        *("last_country", "last_country_at"),
+    }
+    assert await _columns(connection, "mintage_resolver", "unit_state", "update") == scanned
+    assert await _columns(connection, "mintage_resolver", "unit_state", "insert") == {
+        *scanned,
+        *("brand_id", "unit_id"),
+    }
+    assert await _columns(connection, "mintage_resolver", "brand", "select") == {
+        *("id", "name", "clone_thresholds", "deleting_at")
+    }
+    assert await _columns(connection, "mintage_resolver", "tally_delta", "insert") == {
+        *("brand_id", "day", "metric", "mint_batch_id", "delta")
+    }
+
+
+async def _columns(connection: Connection, role: str, table: str, kind: str) -> set[str]:
+    rows = await connection.fetch(
+        "select attname from pg_attribute where attrelid = $1::text::regclass and attnum > 0 "
+        "and has_column_privilege($2, attrelid, attnum, $3)",
+        *(table, role, kind),
     )
-    assert [row["attname"] for row in updated] == ["activated_at"]
+    return {row["attname"] for row in rows}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update unit_state set revoked_at = null",
+        "insert into unit_state (brand_id, unit_id, revoked_at) values ($1, $1, now())",
+        "insert into tally_delta (brand_id, day, metric, delta) values ($1, now(), 'units_minted', 1)",
+        "insert into tally_delta (brand_id, day, metric, delta) values ($1, now(), 'units_revoked', -1)",
+        "insert into webhook_delivery (brand_id, id, webhook_id, event_id, event_type, data, status,"
+        " next_try_at, created_at) values ($1, $1, $1, $1, 'unit.revoked', '{}', 'pending', now(), now())",
+        "select slug from brand",
+        "select * from brand",
+    ],
+)
+async def test_the_resolver_undoes_and_counts_nothing_that_is_not_a_scans(
+    connection: Connection, statement: str
+) -> None:
+    brand_id = uuid4()
+    async with connection.transaction():
+        await connection.execute("set local role mintage_resolver")
+        await connection.execute(f"set local mintage.brand_id = '{brand_id}'")
+        counted = (
+            "insert into tally_delta (brand_id, day, metric, delta) values ($1, now(), 'scans', 1)"
+        )
+        await connection.execute(counted, brand_id)
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute(statement, *([brand_id] if "$1" in statement else []))
 
 
 async def test_the_application_makes_no_brands_and_names_no_hosts(connection: Connection) -> None:
@@ -349,7 +411,9 @@ async def test_functions_look_up_nothing_by_a_path_of_their_caller(connection: C
         "where pronamespace = 'public'::regnamespace"
     )
     assert rows
-    assert {row["name"] for row in rows if row["proconfig"] != ['search_path=""']} == set()
+    assert {
+        row["name"] for row in rows if 'search_path=""' not in (row["proconfig"] or ())
+    } == set()
 
 
 async def test_only_partitions_and_the_deletion_of_a_brand_are_done_with_the_owners_rights(
@@ -362,18 +426,17 @@ async def test_only_partitions_and_the_deletion_of_a_brand_are_done_with_the_own
     assert [row["proname"] for row in rows] == [
         "delete_brand_rows",
         "drop_scan_event_partitions",
+        "ensure_scan_event_partition",
         "ensure_scan_event_partitions",
     ]
-    allowed = [
-        role
-        for role in ROLES
-        if await connection.fetchval(
-            "select has_function_privilege($1, $2, 'execute')",
-            role,
-            "ensure_scan_event_partitions(timestamptz, integer)",
-        )
-    ]
-    assert allowed == ["mintage_service"]
+    for function, who in (
+        ("delete_brand_rows(uuid, text, text, integer)", "mintage_service"),
+        ("drop_scan_event_partitions(integer)", "mintage_service"),
+        ("ensure_scan_event_partition(timestamptz)", "mintage_resolver"),
+        ("ensure_scan_event_partitions(timestamptz, integer)", "mintage_service"),
+    ):
+        may = "select has_function_privilege($1, $2, 'execute')"
+        assert [role for role in ROLES if await connection.fetchval(may, role, function)] == [who]
 
 
 async def test_partitions_of_scans_are_made_once_and_follow_each_other(
@@ -394,6 +457,36 @@ async def test_partitions_of_scans_are_made_once_and_follow_each_other(
     ]
     assert rows[0]["bound"] == (
         "FOR VALUES FROM ('2031-12-01 00:00:00+00') TO ('2032-01-01 00:00:00+00')"
+    )
+
+
+async def test_a_month_is_made_beside_readers_and_recorders_of_scans(
+    dsn: str, connection: Connection
+) -> None:
+    async with (
+        connected(dsn) as reader,
+        connected(dsn) as recorder,
+        reader.transaction(),
+        recorder.transaction(),
+    ):
+        await reader.execute("lock table scan_event in access share mode")
+        await recorder.execute("lock table scan_event in row exclusive mode")
+        await connection.execute("set statement_timeout = '2s'")
+        async with connection.transaction():
+            await connection.execute("select ensure_scan_event_partitions('2040-01-01', 2)")
+            # As long as it lasts, scans of other months are stored and read.
+            await recorder.execute("set lock_timeout = '1ms'")
+            await recorder.execute("lock table only scan_event in row exclusive mode")
+            await reader.execute("select from scan_event where scanned_at < '2040-01-01' limit 1")
+    columns = (
+        "select attname, atttypid, attnotnull, atthasdef from pg_attribute "
+        "where attrelid = $1::text::regclass and attnum > 0"
+    )
+    months = [await connection.fetch(columns, f"scan_event_2040_0{month}") for month in (1, 2)]
+    assert months[0] == months[1] == await connection.fetch(columns, "scan_event")
+    indexes = "select count(*) from pg_index where indrelid = $1::text::regclass"
+    assert await connection.fetchval(indexes, "scan_event_2040_01") == await connection.fetchval(
+        indexes, "scan_event"
     )
 
 

@@ -35,6 +35,16 @@ AWAY_ERRORS = (
 )
 """What is raised when the server is away, or none is there that takes writes: answered 503, never 500."""
 
+BUSY_ERRORS = (
+    asyncpg.QueryCanceledError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.InsufficientResourcesError,
+)
+"""What is raised when the server is there and could not do it this time: it waited too long, or was short of
+something. Whether it may be tried again is for its caller to know."""
+
 
 class ServerIsStandby(ConnectionError):
     """The server takes no writes: it has become a standby since the connection was made."""

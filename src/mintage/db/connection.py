@@ -16,7 +16,7 @@ from uuid import UUID
 
 import asyncpg
 
-from mintage.db.connect import AWAY_ERRORS, ServerIsStandby, Servers, is_pooled
+from mintage.db.connect import AWAY_ERRORS, BUSY_ERRORS, ServerIsStandby, Servers, is_pooled
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -27,7 +27,15 @@ else:
     Connection = asyncpg.Connection
     Pool = asyncpg.Pool
 
-__all__ = ["AWAY_ERRORS", "Connection", "Database", "DatabaseRole", "Identity", "open_database"]
+__all__ = [
+    "AWAY_ERRORS",
+    "BUSY_ERRORS",
+    "Connection",
+    "Database",
+    "DatabaseRole",
+    "Identity",
+    "open_database",
+]
 
 IDLE_TIMEOUT_S = 60
 

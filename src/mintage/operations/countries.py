@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ from typing import Final
 import maxminddb
 
 from mintage.settings import SettingsError
+from mintage.telemetry import logger
 
 _CODE: Final = re.compile("[A-Z]{2}")
 
@@ -27,15 +29,25 @@ class Countries:
     has_ipv6: bool = False
 
     def of(self, address: IPv4Address | IPv6Address | None) -> str | None:
-        """Two letters, or None where the file does not say."""
+        """Two letters, or None where the file does not say, or cannot be read there."""
         if self.reader is None or address is None:
             return None
         if address.version == 6 and not self.has_ipv6:
             return None
-        return _country_of(self.reader.get(address))
+        try:
+            record = self.reader.get(address)
+        except (maxminddb.InvalidDatabaseError, ValueError) as error:
+            _tell_once(type(error).__name__)
+            return None
+        return _country_of(record)
 
 
 NO_COUNTRIES: Final = Countries()
+
+
+@cache
+def _tell_once(error: str) -> None:
+    logger("countries").error("the file of countries is damaged", error=error)
 
 
 def open_countries(path: Path | None) -> Countries:

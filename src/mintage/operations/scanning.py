@@ -30,6 +30,7 @@ _LOTS_HELD: Final = query("scan", "lots_held")
 _ACTIVATE_LOTS: Final = query("scan", "activate_lots")
 _COUNT_LOTS_ACTIVATED: Final = query("scan", "count_lots_activated")
 _STORE_SCANS: Final = query("scan", "store_scans")
+_ENSURE_MONTH: Final = query("scan", "ensure_month")
 _THRESHOLDS: Final = dict(DEFAULTS)
 
 
@@ -136,6 +137,16 @@ async def record_scans(call: Call, scans: Sequence[Scan]) -> None:
         [scan.country for scan in scans] if any(scan.country for scan in scans) else [],
         _THRESHOLDS,
     )
+
+
+async def ensure_months(call: Call, moments: Iterable[datetime]) -> None:
+    """Have room for scans of these moments (UTC), which is otherwise a worker's duty.
+
+    Raises `asyncpg.RaiseError` for a moment that is not of the last 31 days.
+    """
+    first_of = {(moment.year, moment.month): moment for moment in moments}
+    for month in sorted(first_of):
+        await call.connection.execute(_ENSURE_MONTH, first_of[month])
 
 
 def _ids(ids: Sequence[UUID | None]) -> list[str | None]:

@@ -40,6 +40,9 @@ class Families:
     device: str | None
 
 
+NO_FAMILIES: Final = Families(None, None, None)
+
+
 @lru_cache(maxsize=_AGENTS_REMEMBERED)
 def agent_class(user_agent: str) -> AgentClass:
     """`bot`: a crawler or a link preview. `human`: what calls itself a browser. `unknown`: the rest."""

@@ -77,9 +77,12 @@ class Activations:
     ) -> list[ScanOutcome]:
         """In one transaction; again where it met another that locked in another order."""
         identity = Identity(DatabaseRole.RESOLVER, brand_id)
+        timeout_s = self._limits.resolver_statement_timeout_s
         for tries_left in reversed(range(self._limits.attempts_max)):
             try:
-                async with self._database.transaction(identity) as connection:
+                async with self._database.transaction(
+                    identity, statement_timeout_s=timeout_s
+                ) as connection:
                     call = Call(
                         connection, ANONYMOUS, brand_id, None, now, self._limits, "resolver"
                     )

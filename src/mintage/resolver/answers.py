@@ -57,9 +57,9 @@ _REDIRECT: Final = (
 _REDIRECT_LINES: Final = b"".join(
     b"%b: %b\r\n" % header for header in _REDIRECT if header[0] != b"content-length"
 )
-# What may stand in a query as it is (RFC 3986), and what clients send besides; all else is escaped.
-_QUERY_CHARACTERS: Final = "!$&'()*+,;=:@/?-._~%[]|"
-_PLAIN_QUERY: Final = re.compile(rb"[A-Za-z0-9!$&'()*+,;=:@/?\-._~%\[\]|]*")
+# What may stand in a query as it is (RFC 3986), and brackets, which clients send; all else is escaped.
+_QUERY_CHARACTERS: Final = "!$&'()*+,;=:@/?-._~%[]"
+_PLAIN_QUERY: Final = re.compile(rb"[A-Za-z0-9!$&'()*+,;=:@/?\-._~%\[\]]*")
 _OUR_NAMES: Final = frozenset({GENUINE_PARAMETER.encode(), LINK_TYPE_PARAMETER.encode()})
 
 

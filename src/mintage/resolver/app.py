@@ -13,7 +13,7 @@ from datetime import datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from mintage.db.connection import AWAY_ERRORS, Database
+from mintage.db.connection import AWAY_ERRORS, BUSY_ERRORS, Database
 from mintage.db.replica import Replica
 from mintage.meters import RATE_LIMITED, RESOLVER
 from mintage.operations.resolving import BrandHost, Key, ProductId, ProductShown, Subject
@@ -127,7 +127,7 @@ class _Application:
             return message_answer(405, asking.language, "method_not_allowed")
         try:
             return await self._answer(asking)
-        except AWAY_ERRORS:
+        except (*AWAY_ERRORS, *BUSY_ERRORS):
             return message_answer(503, asking.language, "unavailable", retry_after_s=_RETRY_AFTER_S)
         except Exception:  # noqa: BLE001 - the last catch: logged here, told to nobody
             logger("resolver").exception("request failed")

@@ -47,6 +47,7 @@ class KeyGatherer:
     def __init__(self, database: Database, limits: Limits) -> None:
         self._database = database
         self._waiting_max = limits.questions_waiting_max
+        self._timeout_s = limits.resolver_statement_timeout_s
         self._lanes: dict[str, _Lane] = {}
         self._turns = asyncio.Semaphore(limits.hosts_asked_at_once_max)
         self._waiting_count = 0
@@ -83,7 +84,9 @@ class KeyGatherer:
         """Ask in one transaction until nobody waits here, or another host may want the turn."""
         asked: _Questions | None = None
         try:
-            async with self._database.transaction(_IDENTITY, read_only=True) as connection:
+            async with self._database.transaction(
+                _IDENTITY, read_only=True, statement_timeout_s=self._timeout_s
+            ) as connection:
                 for _ in range(_QUERIES_A_TURN_MAX):
                     asked = self._cut(lane)
                     await _ask(connection, host, asked)

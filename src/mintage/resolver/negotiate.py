@@ -53,10 +53,18 @@ def wanted_of(query: bytes, accept: str, accept_language: str) -> Wanted:
     """What a request asks for, from its query as sent and its headers."""
     asked = value_of(query, LINK_TYPE_PARAMETER) if query else ""
     link_type = _curie(asked) if asked else None
-    if link_type is None and LINKSET_TYPE in accept and _quality(LINKSET_TYPE, accept)[0] > 0:
+    if link_type is None and LINKSET_TYPE in accept.lower() and _prefers_linkset(accept):
         link_type = "linkset"
     context = value_of(query, CONTEXT_PARAMETER).lower() if query else ""
     return Wanted(link_type, accept, accept_language, context)
+
+
+def _prefers_linkset(accept: str) -> bool:
+    """True if a linkset is named, and nothing that is no linkset is liked better."""
+    ranges = _ranges(accept)
+    quality = max((liked for name, liked in ranges if name == LINKSET_TYPE), default=0.0)
+    others = (liked for name, liked in ranges if name not in JSON_TYPES)
+    return 0.0 < quality >= max(others, default=0.0)
 
 
 def _curie(value: str) -> str:
@@ -132,20 +140,26 @@ def _context_fit(link: Link, context: str) -> int:
 
 
 def _language_fit(language: str | None, accept_language: str) -> tuple[float, int]:
-    """How well a language answers, with how many subtags the match has; a link of none is neutral."""
+    """How well a language answers, with how many subtags the match has; a link of none is neutral.
+
+    The most exact range that takes the language in says how well (RFC 4647, basic filtering). Where none
+    does, a range may come to it when its last subtags are left out (lookup); last, `*` counts.
+    """
     if not accept_language:
         return 0.0, 0
     if language is None:
         return _NEUTRAL, 0
     tag = language.lower()
-    fit = (0.0, 0)
+    taking_in, looked_up, anything = (0, 0.0), (0, 0.0), 0.0
     for name, quality in _ranges(accept_language):
         if name == "*":
-            fit = max(fit, (quality, 0))
-        elif tag == name or tag.startswith(f"{name}-") or name.startswith(f"{tag}-"):
-            common = min(len(tag.split("-")), len(name.split("-")))
-            fit = max(fit, (quality, common))
-    return fit
+            anything = max(anything, quality)
+        elif tag == name or tag.startswith(f"{name}-"):
+            taking_in = max(taking_in, (len(name.split("-")), quality))
+        elif quality and name.startswith(f"{tag}-"):
+            looked_up = max(looked_up, (len(tag.split("-")), quality))
+    subtags, quality = taking_in if taking_in[0] else looked_up
+    return (quality, subtags) if subtags else (anything, 0)
 
 
 def _media_fit(media_type: str | None, accept: str) -> tuple[float, int]:

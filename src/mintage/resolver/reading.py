@@ -80,7 +80,10 @@ class Reader:
         self, database: Database, host: BrandHost, product_id: UUID
     ) -> ProductShown | None:
         identity = Identity(DatabaseRole.RESOLVER, host.brand_id)
-        async with database.transaction(identity, read_only=True) as connection:
+        timeout_s = self._limits.resolver_statement_timeout_s
+        async with database.transaction(
+            identity, read_only=True, statement_timeout_s=timeout_s
+        ) as connection:
             call = Call(
                 connection, ANONYMOUS, host.brand_id, None, host.now, self._limits, "resolver"
             )

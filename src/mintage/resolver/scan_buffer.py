@@ -1,8 +1,9 @@
 """Scans on their way to the database: a bounded buffer that never makes a redirect wait or fail.
 
 Events are written within `Limits.scan_flush_interval_s`, one statement a brand. `stop` writes what is
-there; a kill loses what came since the last flush. With the database away events wait, up to
-`Limits.scans_waiting_max`; then new ones are dropped and counted.
+there; a kill loses what came since the last flush. While the database will not have them events wait, up
+to `Limits.scans_waiting_max`; then new ones are dropped and counted. A scan that can never be stored is
+given up alone: it takes no other with it.
 """
 
 from __future__ import annotations
@@ -10,21 +11,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
 
-from mintage.db.connection import AWAY_ERRORS, Database, DatabaseRole, Identity
+from mintage.db.connection import AWAY_ERRORS, BUSY_ERRORS, Database, DatabaseRole, Identity
 from mintage.meters import RESOLVER
 from mintage.operations.call import ANONYMOUS, Call
 from mintage.operations.countries import NO_COUNTRIES, Countries
 from mintage.operations.resolving import Subject
-from mintage.operations.scanning import Scan, TrafficClass, record_scans
-from mintage.operations.user_agents import families
+from mintage.operations.scanning import Scan, TrafficClass, ensure_months, record_scans
+from mintage.operations.user_agents import NO_FAMILIES, Families, families
 from mintage.resolver.origins import Address, prefix_of
 from mintage.rules.lifecycle import ScanOutcome
 from mintage.rules.unit_ids import uuid7_of
@@ -34,12 +37,15 @@ from mintage.telemetry import logger
 PATH_CHARACTERS_MAX: Final = 512
 
 _AGENTS_AT_A_TIME: Final = 16
-_TRANSIENT_ERRORS: Final = (
-    *AWAY_ERRORS,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-    asyncpg.QueryCanceledError,
-    asyncpg.InsufficientResourcesError,
+_TOLD_AGAIN_AFTER_S: Final = 60.0
+_EXPECTED_ERRORS: Final = (*AWAY_ERRORS, *BUSY_ERRORS)
+# What is wrong with a scan itself, and stays so. All else that a server says may become good: a database that
+# is being restored, a grant or a month that is missing.
+_ERRORS_OF_CONTENT: Final = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+    asyncpg.RaiseError,
 )
 
 
@@ -71,6 +77,7 @@ class ScanBuffer:
         self, database: Database, limits: Limits, countries: Countries = NO_COUNTRIES
     ) -> None:
         self.dropped_count = 0
+        self._told_at: dict[str, float] = {}
         self._database = database
         self._limits = limits
         self._countries = countries
@@ -103,7 +110,7 @@ class ScanBuffer:
     async def run(self) -> None:
         """Write scans as they come, until `stop`."""
         # The first call reads the library's rules: before there are requests that wait.
-        families("")
+        self._read_agent("")
         while not self._is_stopping.is_set():
             await self._has_work.wait()
             await self._pause(self._limits.scan_flush_interval_s)
@@ -132,14 +139,25 @@ class ScanBuffer:
     async def _flush(self) -> bool:
         """Write all that is there; False when the database would not have it now."""
         async with self._flushing:
-            while self._chunks or self._waiting:
-                if not self._chunks:
-                    await self._cut_chunks()
-                if not await self._write(self._chunks[0]):
-                    return False
-                self._chunked_count -= len(self._chunks.popleft().scans)
-            self._has_work.clear()
-            return True
+            try:
+                return await self._write_all()
+            except Exception as error:  # noqa: BLE001 - the last catch: scans after this one are written
+                self._tell("scans could not be written", error)
+                return False
+
+    async def _write_all(self) -> bool:
+        while self._chunks or self._waiting:
+            if not self._chunks:
+                await self._cut_chunks()
+                continue
+            left = await self._write(self._chunks[0])
+            if left is None:
+                return False
+            self._chunked_count -= len(self._chunks.popleft().scans)
+            self._chunks.extendleft(reversed(left))
+            self._chunked_count += sum(len(chunk.scans) for chunk in left)
+        self._has_work.clear()
+        return True
 
     async def _cut_chunks(self) -> None:
         by_brand: dict[UUID, list[Scan]] = {}
@@ -150,51 +168,104 @@ class ScanBuffer:
                 await asyncio.sleep(0)
             seen = self._waiting[place]
             random = octets[10 * place : 10 * place + 10]
-            by_brand.setdefault(seen.brand_id, []).append(_scan_of(seen, random, self._countries))
+            try:
+                scan = self._scan_of(seen, random)
+            except Exception as error:  # noqa: BLE001 - it would stay, and hold up all others
+                self._give_up(error)
+                continue
+            by_brand.setdefault(seen.brand_id, []).append(scan)
         for brand_id, scans in by_brand.items():
             self._chunks.append(_Chunk(brand_id, tuple(scans)))
             self._chunked_count += len(scans)
-            for _ in scans:
-                self._waiting.popleft()
+        for _ in range(count):
+            self._waiting.popleft()
 
-    async def _write(self, chunk: _Chunk) -> bool:
+    async def _write(self, chunk: _Chunk) -> tuple[_Chunk, ...] | None:
+        """Store a chunk; what is left of it to try, or None if all of it is to be tried later."""
+        try:
+            try:
+                await self._store(chunk)
+            except asyncpg.CheckViolationError:
+                await self._make_room(chunk)
+                await self._store(chunk)
+        except asyncpg.UniqueViolationError:
+            pass  # The try before was committed, though its connection broke before saying so.
+        except _EXPECTED_ERRORS:
+            return None
+        except asyncpg.PostgresError as error:
+            if not isinstance(error, _ERRORS_OF_CONTENT):
+                self._tell("scans wait: the database refuses them", error)
+                return None
+            return self._divide(chunk, error)
+        except Exception as error:  # noqa: BLE001 - it would stay: the scan that raises it is looked for
+            return self._divide(chunk, error)
+        return ()
+
+    async def _store(self, chunk: _Chunk) -> None:
+        async with self._calling(chunk) as call:
+            await record_scans(call, chunk.scans)
+
+    async def _make_room(self, chunk: _Chunk) -> None:
+        """Months are made by workers, of which there may have been none for long."""
+        async with self._calling(chunk) as call:
+            await ensure_months(call, [scan.scanned_at for scan in chunk.scans])
+
+    @contextlib.asynccontextmanager
+    async def _calling(self, chunk: _Chunk) -> AsyncIterator[Call]:
         identity = Identity(DatabaseRole.RESOLVER, chunk.brand_id)
         now = chunk.scans[-1].scanned_at
-        try:
-            async with self._database.transaction(identity) as connection:
-                call = Call(connection, ANONYMOUS, chunk.brand_id, None, now, self._limits, "scans")
-                await record_scans(call, chunk.scans)
-        except asyncpg.UniqueViolationError:
-            return (
-                True  # The try before was committed, though its connection broke before saying so.
-            )
-        except asyncpg.DataError as error:  # A driver's error like those below, but it would stay.
-            self._give_up(chunk, error)
-        except _TRANSIENT_ERRORS:
-            return False
-        except asyncpg.PostgresError as error:
-            self._give_up(chunk, error)
-        return True
+        async with self._database.transaction(identity) as connection:
+            yield Call(connection, ANONYMOUS, chunk.brand_id, None, now, self._limits, "scans")
 
-    def _give_up(self, chunk: _Chunk, error: Exception) -> None:
-        self.dropped_count += len(chunk.scans)
-        logger("resolver").error(
-            "scans cannot be stored", scans=len(chunk.scans), error=type(error).__name__
+    def _divide(self, chunk: _Chunk, error: Exception) -> tuple[_Chunk, ...]:
+        """The halves of a chunk with a scan in it that cannot be stored; a scan that is alone is given up."""
+        half = len(chunk.scans) // 2
+        if half:
+            return (
+                replace(chunk, scans=chunk.scans[:half]),
+                replace(chunk, scans=chunk.scans[half:]),
+            )
+        self._give_up(error)
+        return ()
+
+    def _give_up(self, error: Exception) -> None:
+        self.dropped_count += 1
+        self._tell("a scan cannot be stored", error)
+
+    def _tell(self, event: str, error: Exception) -> None:
+        """Log what went wrong, each kind once a minute at most."""
+        now = time.monotonic()
+        if now - self._told_at.get(event, -_TOLD_AGAIN_AFTER_S) < _TOLD_AGAIN_AFTER_S:
+            return
+        self._told_at[event] = now
+        logger("resolver").error(event, scans=len(self), dropped=self.dropped_count, exc_info=error)
+
+    def _scan_of(self, seen: SeenScan, octets: bytes) -> Scan:
+        read = self._read_agent(seen.user_agent)
+        return Scan(
+            id=uuid7_of(int(seen.scanned_at.timestamp() * 1000), octets),
+            scanned_at=seen.scanned_at,
+            subject=seen.subject,
+            outcome=seen.outcome,
+            traffic_class=seen.traffic_class,
+            ip_prefix=prefix_of(seen.address) if seen.address is not None else None,
+            browser=read.browser,
+            os=read.os,
+            device=read.device,
+            path=seen.path[:PATH_CHARACTERS_MAX],
+            country=self._country_of(seen.address),
         )
 
+    def _country_of(self, address: Address | None) -> str | None:
+        try:
+            return self._countries.of(address)
+        except Exception as error:  # noqa: BLE001 - a scan without its country is a scan all the same
+            self._tell("the country of a scan cannot be read", error)
+            return None
 
-def _scan_of(seen: SeenScan, octets: bytes, countries: Countries) -> Scan:
-    read = families(seen.user_agent)
-    return Scan(
-        id=uuid7_of(int(seen.scanned_at.timestamp() * 1000), octets),
-        scanned_at=seen.scanned_at,
-        subject=seen.subject,
-        outcome=seen.outcome,
-        traffic_class=seen.traffic_class,
-        ip_prefix=prefix_of(seen.address) if seen.address is not None else None,
-        browser=read.browser,
-        os=read.os,
-        device=read.device,
-        path=seen.path[:PATH_CHARACTERS_MAX],
-        country=countries.of(seen.address),
-    )
+    def _read_agent(self, user_agent: str) -> Families:
+        try:
+            return families(user_agent)
+        except Exception as error:  # noqa: BLE001 - as for countries
+            self._tell("the user agent of a scan cannot be read", error)
+            return NO_FAMILIES

@@ -64,6 +64,8 @@ class Options:
     `permits_unknown_attributes`: such ones as attributes in the query.
     `permits_bad_escapes`: a % without two hexadecimal digits stands for itself.
     `permits_trailing_slash`: one slash after the last value.
+    `permits_any_other_pairs`: query pairs that are no AIs may hold characters that no URI has, such as those
+    that browsers send as they are (`|`, `{`, a backtick).
     """
 
     permits_short_gtins: bool = False
@@ -72,11 +74,14 @@ class Options:
     permits_unknown_attributes: bool = False
     permits_bad_escapes: bool = False
     permits_trailing_slash: bool = False
+    permits_any_other_pairs: bool = False
 
 
 STANDARD: Final = Options()
 # RESOLVER, "Order": GTINs of every length, a trailing slash; no aliases, no unknown AIs.
-RESOLVING: Final = Options(permits_short_gtins=True, permits_trailing_slash=True)
+RESOLVING: Final = Options(
+    permits_short_gtins=True, permits_trailing_slash=True, permits_any_other_pairs=True
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +164,7 @@ def parse_target(
     """
     if len(path) + len(query) > URI_LENGTH_MAX:
         raise RuleViolation("the URI is too long", f"at most {URI_LENGTH_MAX} characters")
-    _require_uri_characters(path + query)
+    _require_uri_characters(path if options.permits_any_other_pairs else path + query)
     if options.permits_trailing_slash and len(path) > 1:
         path = path.removesuffix("/")
     segments = path.split("/")
@@ -221,6 +226,7 @@ def _read_query(query: str, options: Options) -> tuple[tuple[Element, ...], tupl
         if not equals or not _DIGITS.fullmatch(name):
             other_pairs.append(pair)
             continue
+        _require_uri_characters(escaped)
         identifier = find_ai(name, permits_unknown=options.permits_unknown_ais)
         if identifier is None:
             raise RuleViolation(

@@ -504,8 +504,9 @@ create index scan_event_severity on scan_event (brand_id, severity, scanned_at d
   where severity is not null;
 create index scan_event_newest on scan_event (brand_id, scanned_at desc, id desc);
 
+-- Attached, a new month waits for no reader, and no recorder of scans waits for it.
 create function ensure_scan_event_partitions(_from timestamptz, _months integer) returns void
-language plpgsql security definer set search_path = ''
+language plpgsql security definer set search_path = '' set lock_timeout = '2s'
 as $$
 declare
   month_start date;
@@ -522,10 +523,25 @@ begin
     partition_name := 'scan_event_' || pg_catalog.to_char(month_start, 'YYYY_MM');
     if pg_catalog.to_regclass('public.' || partition_name) is null then
       execute pg_catalog.format(
-        'create table public.%I partition of public.scan_event for values from (%L) to (%L)',
+        'create table public.%I (like public.scan_event including defaults including constraints)', partition_name);
+      execute pg_catalog.format(
+        'alter table public.scan_event attach partition public.%I for values from (%L) to (%L)',
         partition_name, month_start::text || ' 00:00:00+00', month_end::text || ' 00:00:00+00');
     end if;
   end loop;
+end
+$$;
+
+-- For a resolver whose worker has not been there: the months of scans that wait to be stored, and no others.
+create function ensure_scan_event_partition(_scanned_at timestamptz) returns void
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  if _scanned_at not between pg_catalog.clock_timestamp() - interval '31 days'
+    and pg_catalog.clock_timestamp() + interval '1 day' then
+    raise exception 'a scan is stored within 31 days';
+  end if;
+  perform public.ensure_scan_event_partitions(_scanned_at, 1);
 end
 $$;
 
@@ -1053,6 +1069,11 @@ create policy service_finds on tally_delta for select to mintage_service using (
 -- The sender finds webhooks that something is due for, and reads all else in their brand.
 create policy service_finds on webhook for select to mintage_service using (true);
 create policy service_finds on webhook_delivery for select to mintage_service using (true);
+-- Scans count scans, and tell of clone signals alone.
+create policy resolver_counts on tally_delta as restrictive for insert to mintage_resolver
+  with check (metric in ('units_activated', 'units_active', 'scans', 'units_scanned'));
+create policy resolver_tells on webhook_delivery as restrictive for insert to mintage_resolver
+  with check (event_type = 'clone_signal.raised');
 
 -- Privileges. Append-only tables are so by privilege.
 revoke all on all tables in schema public from public;
@@ -1061,10 +1082,13 @@ grant usage on schema public to mintage_app, mintage_service, mintage_resolver, 
 grant execute on function has_brand_access(uuid), current_brand_id() to mintage_app, mintage_service, mintage_resolver;
 grant execute on function ensure_scan_event_partitions(timestamptz, integer), drop_scan_event_partitions(integer)
   to mintage_service;
+grant execute on function ensure_scan_event_partition(timestamptz) to mintage_resolver;
 
 grant execute on function delete_brand_rows(uuid, text, text, integer) to mintage_service;
 
-grant select on brand, brand_host to mintage_app, mintage_service, mintage_resolver;
+grant select on brand to mintage_app, mintage_service;
+grant select (id, name, clone_thresholds, deleting_at) on brand to mintage_resolver;
+grant select on brand_host to mintage_app, mintage_service, mintage_resolver;
 grant insert, update on brand, brand_host to mintage_service;
 grant delete on brand to mintage_service;
 grant update (name, default_identity_mode, default_activation_mode, strata, gcp_length, print_profile, biz_location,
@@ -1095,7 +1119,8 @@ grant select, insert, update on webhook, webhook_delivery to mintage_app, mintag
 grant delete on webhook, webhook_delivery to mintage_service;
 grant select, insert, update, delete on clone_signal to mintage_service;
 grant select (brand_id, id, status, event_types) on webhook to mintage_resolver;
-grant insert on webhook_delivery to mintage_resolver;
+grant insert (brand_id, id, webhook_id, event_id, event_type, data, status, next_try_at, created_at)
+  on webhook_delivery to mintage_resolver;
 grant select, insert, update on clone_signal to mintage_resolver;
 
 -- What a release reads before it serves. The table is there, unless this file was run by hand.
@@ -1108,9 +1133,13 @@ end
 $history$;
 
 grant select on product, product_identifier, mint_batch, mint_lot, mint_unit, unit_state to mintage_resolver;
-grant insert, update on unit_state to mintage_resolver;
+grant insert (brand_id, unit_id, activated_at, first_scanned_at, last_scanned_at, scan_count, scanned_on, scans_that_day,
+  countries_that_day, travel_s_that_day, last_country, last_country_at) on unit_state to mintage_resolver;
+grant update (activated_at, first_scanned_at, last_scanned_at, scan_count, scanned_on, scans_that_day,
+  countries_that_day, travel_s_that_day, last_country, last_country_at) on unit_state to mintage_resolver;
 grant update (activated_at) on mint_lot to mintage_resolver;
-grant insert on scan_event, tally_delta to mintage_resolver;
+grant insert on scan_event to mintage_resolver;
+grant insert (brand_id, day, metric, mint_batch_id, delta) on tally_delta to mintage_resolver;
 grant select on product_link to mintage_resolver;
 grant execute on function find_scanned(uuid, text[], uuid[], text[], text[]), resolve(uuid, text[], uuid[], text[], text[])
   to mintage_service, mintage_resolver;

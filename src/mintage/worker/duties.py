@@ -10,6 +10,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Final
 
+import asyncpg
+
 from mintage.db.queries import query
 from mintage.operations.accounts import remove_old_sessions
 from mintage.operations.call import Transactions
@@ -39,9 +41,16 @@ class Duty:
 
 
 async def make_scan_partitions(transactions: Transactions) -> None:
-    """This month's partition of scan_event and the next three."""
-    async with transactions.database.transaction(transactions.caller.identity(None)) as connection:
-        await connection.execute(_MAKE_SCAN_PARTITIONS)
+    """This month's partition of scan_event and the next three; again at once where another held the table."""
+    service = transactions.caller.identity(None)
+    for tries_left in reversed(range(transactions.limits.attempts_max)):
+        try:
+            async with transactions.database.transaction(service) as connection:
+                await connection.execute(_MAKE_SCAN_PARTITIONS)
+            return
+        except asyncpg.LockNotAvailableError:
+            if not tries_left:
+                raise
 
 
 def duties_of(store: PackStore) -> tuple[Duty, ...]:

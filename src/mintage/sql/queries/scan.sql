@@ -296,3 +296,7 @@ from (
 ) as first
 where first.scans = first.scan_count
 group by first.day, first.mint_batch_id
+
+-- name: ensure_month
+-- role: mintage_resolver
+select ensure_scan_event_partition($1::timestamptz)
