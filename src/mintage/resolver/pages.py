@@ -21,12 +21,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from mintage.operations.resolving import Link, ProductShown
+from mintage.resolver.link_names import ALL_LINKS, LinkGroup, grouped
 from mintage.resolver.texts import TEXTS, Language, MessageName
 
 _STYLE: Final = (
     resources.files("mintage.resolver").joinpath("templates/style.css").read_text("utf-8").strip()
 )
 _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode("ascii")
+PAGE_BYTES_MAX: Final = 20_000
+"""What a page weighs at most, whatever its product says; links that have no room are in the linkset."""
+
+_HEADING_BYTES: Final = 100
 _HOST_AND_PORT: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?")
 
 _TEMPLATES: Final = Environment(
@@ -67,7 +72,10 @@ def product_page(
     """The page of a product; with a day, that a unit of it is genuine and since when it is scanned."""
     texts = TEXTS[language]
     picture = _picture(product.image_url)
-    html = _TEMPLATES.get_template("product.html").render(
+    html = _with_links(
+        "product.html",
+        links,
+        has_names=True,
         language=language,
         brand_name=brand_name,
         product=product,
@@ -75,7 +83,6 @@ def product_page(
         page_url=page_url,
         texts=texts,
         genuine_line=texts.genuine_line(first_scanned_on) if first_scanned_on is not None else None,
-        links=sorted(links, key=lambda link: (link.link_type, link.title, link.href)),
     )
     return Page(html, language, _policy(picture.origin if picture else None))
 
@@ -109,13 +116,39 @@ def message_page(
 
 def choices_page(language: Language, brand_name: str, links: Sequence[Link]) -> Page:
     """Several links that answer equally well, to choose from."""
-    html = _TEMPLATES.get_template("choices.html").render(
+    html = _with_links(
+        "choices.html",
+        links,
+        has_names=False,
         language=language,
         brand_name=brand_name,
         message=TEXTS[language].messages["choices"],
-        links=links,
     )
     return Page(html, language, _policy(None))
+
+
+def _with_links(
+    template: str, links: Sequence[Link], *, has_names: bool, language: Language, **facts: object
+) -> str:
+    """A page with as many of the links, by their types, as it has room for."""
+
+    def rendered(groups: Sequence[LinkGroup]) -> str:
+        shown_count = sum(len(group.links) for group in groups)
+        return _TEMPLATES.get_template(template).render(
+            language=language,
+            groups=groups,
+            has_names=has_names,
+            has_more=shown_count < len(links),
+            all_links=ALL_LINKS[language],
+            **facts,
+        )
+
+    bare = rendered(())
+    if not links:
+        return bare
+    # What else is said leaves links the rest.
+    room_bytes = PAGE_BYTES_MAX - len(bare.encode()) - _HEADING_BYTES
+    return rendered(grouped(links, language, room_bytes))
 
 
 @cache
