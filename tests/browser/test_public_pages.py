@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID
 
@@ -12,6 +12,7 @@ import pytest_asyncio
 from PIL import Image, ImageDraw
 
 from mintage.resolver.app import build_resolver
+from mintage.resolver.pages import message_page
 from mintage.resolver.texts import LANGUAGES, TEXTS, Language
 from tests.browser.browser import (
     PHONE,
@@ -131,7 +132,38 @@ async def test_axe_finds_nothing_on_any_page_in_any_language(
                 heading = TEXTS[language].messages[name].heading  # type: ignore[index]
                 assert await page.locator("h1").inner_text() == heading
             found[name] = await found_by_axe(page)
+        for name, html in (await _pages_that_no_visit_reaches(stage, language)).items():
+            await page.set_content(html)
+            assert await page.locator("html").get_attribute("lang") == language
+            if name in TEXTS[language].messages:
+                heading = TEXTS[language].messages[name].heading  # type: ignore[index]
+                assert await page.locator("h1").inner_text() == heading
+            found[name] = await found_by_axe(page)
+    assert len(found) == len(stage.urls) + 7
     assert {key: faults for key, faults in found.items() if faults} == {}
+
+
+async def _pages_that_no_visit_reaches(stage: Stage, language: Language) -> dict[str, str]:
+    """Pages that are answered to bots, to other methods, elsewhere, or when something is wrong."""
+    once = replace(stage.desk.resolver.limits, misses_a_minute_max=1)
+    hasty = replace(stage.desk, resolver=replace(stage.desk.resolver, limits=once))
+    bot = {"User-Agent": "Googlebot/2.1"}
+    async with stage.desk.phone() as phone, hasty.phone() as guesser:
+        for client in (phone, guesser):
+            client.headers["Accept-Language"] = language
+        await guesser.get(stage.urls["not_issued"])
+        answers = {
+            "preview": await phone.get(stage.urls["product"], headers=bot),
+            "method_not_allowed": await phone.post(stage.urls["product"]),
+            "nothing_here": await phone.get("/"),
+            "brand_not_found": await phone.get("/", headers={"Host": "other.example"}),
+            "too_many": await guesser.get(stage.urls["not_issued"]),
+        }
+    assert [answer.status_code for answer in answers.values()] == [200, 405, 404, 404, 429]
+    pages = {name: answer.text for name, answer in answers.items()}
+    for name in ("unavailable", "internal"):
+        pages[name] = message_page(language, name).html
+    return pages
 
 
 async def test_pages_fit_a_phone_and_are_styled_under_their_own_policy(

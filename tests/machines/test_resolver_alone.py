@@ -82,6 +82,45 @@ async def test_it_serves_alone_with_a_login_that_may_do_nothing_else(tmp_path: P
         assert await ask(stage.dsn, "select rolname from pg_roles where rolname = $1", LOGIN)
 
 
+async def test_two_resolvers_that_race_for_first_scans_activate_each_unit_once(
+    tmp_path: Path,
+) -> None:
+    units, racers = 300, 16
+    async with resolver_stage(units) as stage:
+        async with machines(tmp_path, MINTAGE_DATABASE_URL=stage.resolvers_dsn) as fleet:
+            urls = [await fleet.serve("resolver") for _ in range(2)]
+            paths = [urlsplit(printed).path for printed in stage.urls]
+            gate = asyncio.Semaphore(128)
+
+            async def scan(phone: httpx2.AsyncClient, path: str) -> int:
+                async with gate:
+                    return (await phone.get(path)).status_code
+
+            async with (
+                _client(urls[0], stage.urls[0]) as one,
+                _client(urls[1], stage.urls[0]) as two,
+            ):
+                statuses = await asyncio.gather(
+                    *(
+                        scan(phone, path)
+                        for path in paths
+                        for phone in (one, two)
+                        for _ in range(racers // 2)
+                    )
+                )
+            await fleet.stop()
+        assert Counter(statuses) == {307: units * racers}
+        told = (
+            "select count(*) filter (where won = 1 and scans = $1) from ("
+            "select count(*) as scans, count(*) filter (where outcome = 'activated') as won "
+            "from scan_event group by unit_id) as each_unit"
+        )
+        assert await ask(stage.dsn, told, racers) == units
+        counted = "select sum(delta) from tally_delta where metric = $1"
+        assert await ask(stage.dsn, counted, "units_activated") == units
+        assert await ask(stage.dsn, counted, "units_active") == units
+
+
 @dataclass
 class _Load:
     """People who scan without end; what they were answered."""

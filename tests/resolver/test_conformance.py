@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import jsonschema
 import pytest
 import pytest_asyncio
@@ -156,6 +157,57 @@ async def test_8_all_links_of_every_level_are_listed_in_a_valid_linkset(
     assert await stage.desk.outcomes() == []
 
 
+async def test_8_a_path_with_lot_and_serial_has_a_context_of_each_level(stage: Stage) -> None:
+    serial = stage.paths["serial"].rpartition("/")[2]
+    path = f"/01/{GTIN14}/10/L%2F1/21/{serial}"
+    async with stage.desk.phone() as phone:
+        answer = await phone.get(f"{path}?linkType=linkset")
+        plain = await phone.get(path)
+    linkset = answer.json()
+    jsonschema.validate(linkset, LINKSET_SCHEMA)
+    anchors = [f"/01/{GTIN14}", f"/01/{GTIN14}/10/L%2F1", path]
+    assert [context["anchor"] for context in linkset["linkset"]] == [BASE_URL + a for a in anchors]
+    for context in linkset["linkset"]:
+        assert context[f"{VOC}defaultLink"] == [{"href": HOME, "title": "Oak table"}]
+    assert f"{VOC}instructions" in linkset["linkset"][0]
+    assert (plain.status_code, plain.headers["location"]) == (307, HOME)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("query", ["", "?linkType=linkset", "?linkType=all", "?linkType=gs1:pip"])
+async def test_7_nothing_that_is_an_error_is_answered_200(
+    stage: Stage, level: str, query: str
+) -> None:
+    path = stage.paths[level]
+    unknown = {
+        "gtin": "/01/09506000134376",
+        "lot": "/01/09506000134376/10/L%2F1",
+        "serial": f"/01/{GTIN14}/21/NOT-ISSUED",
+    }
+    bot = {"User-Agent": "Googlebot/2.1"}
+    async with stage.desk.phone() as phone:
+        answers = {
+            "not issued": await phone.get(unknown[level] + query),
+            "not issued, to a bot": await phone.get(unknown[level] + query, headers=bot),
+            "of no brand": await phone.get(path + query, headers={"Host": "other.example"}),
+            "a method that is none of ours": await phone.post(path + query),
+            "another key": await phone.get(f"/00/106141412345678908{query}"),
+            "a bad escape": await phone.get(f"{path}/%GG{query}"),
+            "no such type": await phone.get(f"{path}?linkType=gs1:nosuchtype"),
+        }
+        if level == "serial":
+            [unit] = [
+                unit["id"]
+                for unit in (await stage.desk.world.rpc("list_mint_units", limit=200))["units"]
+                if unit["resolver_url"].endswith(path)
+            ]
+            await stage.desk.revoke(unit)
+            answers["revoked"] = await phone.get(path + query)
+    statuses = {name: answer.status_code for name, answer in answers.items()}
+    assert set(statuses.values()) <= {400, 404, 405, 410}, statuses
+    assert statuses.get("revoked", 410) == 410
+
+
 @pytest.mark.parametrize("level", LEVELS)
 async def test_9_the_linkset_is_named_in_a_header_of_every_answer(stage: Stage, level: str) -> None:
     path = stage.paths[level]
@@ -214,7 +266,13 @@ async def test_14_all_pairs_are_passed_on(stage: Stage, level: str) -> None:
     async with stage.desk.phone() as phone:
         plain = await phone.get(f"{path}?17=271231&a=b&x")
         typed = await phone.get(f"{path}?a=b&linkType=gs1:instructions&x=1", headers=english)
+        odd = "a=%C3%A4%26&b=x%20y+z&b=2&%5Bc%5D=[1]&d=/?:@!$'()*,;~&e==&=f&%F0%9F%8C%B3=tree"
+        kept = await phone.get(f"{path}?{odd}")
+        raw = httpx2.URL(f"{BASE_URL}{path}").copy_with(raw_path=f"{path}?g=a|b{{c}}".encode())
+        escaped = await phone.get(raw)
     assert plain.headers["location"] == f"{HOME}?17=271231&a=b&x"
+    assert kept.headers["location"] == f"{HOME}?{odd}"
+    assert escaped.headers["location"] == f"{HOME}?g=a%7Cb%7Bc%7D"
     assert typed.headers["location"] == "https://brand.example/oak/manual?v=2&a=b&x=1#start"
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 import json
 from urllib.parse import quote
 from uuid import UUID
 
 import jsonschema
+=======
+>>>>>>> 237ec24 (tests: every sequence of the table, every answer's linkset, every page judged by axe)
 import pytest
 
 from mintage.operations.resolving import Link
 from mintage.resolver.negotiate import choose, links_with_page, preferred_json_type, wanted_of
-from tests.resolver.desk import BASE_URL, IPHONE, Desk
-from tests.resolver.test_conformance import GTIN14, LINKSET_SCHEMA, VOC
+from tests.resolver.desk import BASE_URL, Desk
+from tests.resolver.test_conformance import GTIN14, VOC
 from tests.support.world import GTIN_TABLE
 
 PAGE = "https://acme.example.com/p/1"
@@ -214,37 +217,6 @@ async def test_a_withdrawn_unit_has_no_linkset(desk: Desk) -> None:
     async with desk.phone() as phone:
         answer = await phone.get(listed["units"][0]["resolver_url"] + "?linkType=linkset")
     assert answer.status_code == 410
-
-
-async def test_the_linksets_of_a_hundred_products_validate(desk: Desk) -> None:
-    types = ("gs1:pip", "gs1:instructions", "gs1:sustainabilityInfo", "gs1:recallStatus")
-    languages = (None, "en", "de-AT", "zh-Hans", "gsw", "es-419")
-    media_types = (None, "text/html", "application/pdf", "application/vc+ld+json")
-    contexts = (None, None, "DE", "eu:battery-2027")
-    product_ids: list[UUID] = []
-    for number in range(100):
-        product_id = await desk.world.product(name=f'Table "{number}" é', gtin=None)
-        product_ids.append(product_id)
-        for place in range(number % 5):
-            await desk.world.rpc(
-                "set_product_link",
-                "admin",
-                product_id=product_id,
-                link_type=types[(number + place) % len(types)],
-                href=f"https://brand.example/{number}/{place}",
-                title=f"Link {place}",
-                hreflang=languages[(number * 3 + place) % len(languages)],
-                media_type=media_types[(number + 2 * place) % len(media_types)],
-                context=contexts[(number + 3 * place) % len(contexts)],
-                is_default=place == number % 3,
-            )
-    async with desk.phone() as phone:
-        phone.headers["User-Agent"] = IPHONE
-        for product_id in product_ids:
-            answer = await phone.get(f"/p/{product_id}?linkType=linkset")
-            linkset = json.loads(answer.content)
-            jsonschema.validate(linkset, LINKSET_SCHEMA)
-            assert len(linkset["linkset"][0][f"{VOC}defaultLink"]) == 1
 
 
 async def test_a_link_of_a_context_answers_who_asks_for_it(desk: Desk) -> None:

@@ -54,6 +54,45 @@ async def test_every_answer_has_cors_and_is_kept_by_no_cache(desk: Desk) -> None
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+async def test_every_answer_names_the_linkset(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = await _answers_of_all_kinds(desk)
+    product_id = await desk.world.product(name="Stool", gtin=None)
+    for name in ("iso", "fsc"):
+        await desk.world.rpc(
+            *("set_product_link", "admin"),
+            product_id=product_id,
+            link_type="gs1:certificationInfo",
+            href=f"https://brand.example/{name}",
+            title=name,
+        )
+    once = replace(desk.resolver.limits, misses_a_minute_max=1)
+    hasty = replace(desk, resolver=replace(desk.resolver, limits=once))
+    async with desk.phone() as phone, hasty.phone() as guesser:
+        answers["choices"] = await phone.get(f"/p/{product_id}?linkType=gs1:certificationInfo")
+        answers["linkset"] = await phone.get(f"/p/{product_id}?linkType=linkset")
+        answers["description"] = await phone.get("/.well-known/gs1resolver")
+        answers["no such link"] = await phone.get(f"/p/{product_id}?linkType=gs1:pips")
+        await guesser.get(f"/mu/{uuid4()}")
+        answers["too many"] = await guesser.get(f"/mu/{uuid4()}")
+
+        def away(*_: object, **__: object) -> object:
+            raise ConnectionRefusedError
+
+        monkeypatch.setattr(type(desk.resolver.database), "transaction", away)
+        answers["unavailable"] = await phone.get(f"/p/{product_id}")
+    assert {name: answers[name].status_code for name in list(answers)[10:]} == {
+        "choices": 300,
+        "linkset": 200,
+        "description": 200,
+        "no such link": 404,
+        "too many": 429,
+        "unavailable": 503,
+    }
+    said = re.compile(r'<[^>]*\?linkType=linkset>; rel="linkset"; type="application/linkset\+json"')
+    for name, answer in answers.items():
+        assert said.match(answer.headers["link"]), name
+
+
 async def test_every_page_is_small_scriptless_and_under_a_strict_policy(desk: Desk) -> None:
     answers = await _answers_of_all_kinds(desk)
     pages = [

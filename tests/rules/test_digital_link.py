@@ -2,11 +2,11 @@
 
 import biip
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mintage.rules import digital_link, serials
-from mintage.rules.ai_table import ai_table, find_ai, find_ai_at_start, path_sequences
+from mintage.rules import digital_link, gs1, serials
+from mintage.rules.ai_table import Component, ai_table, find_ai, find_ai_at_start, path_sequences
 from mintage.rules.digital_link import RESOLVING, STANDARD, DigitalLink, Options
 from mintage.rules.elements import Element, element, format_bracketed, parse_bracketed
 from mintage.rules.violation import RuleViolation
@@ -22,13 +22,62 @@ attribute_values = {
 other_pairs = st.sampled_from(["linkType=gs1:pip", "linkType=all", "a", "b=", "x=1%202"])
 
 
+SEQUENCES = sorted(path_sequences())
+# Two check characters end one; these are GS1's own.
+MODEL_NUMBERS = [
+    "1987654Ad4X4bL5ttr2310c2K",
+    "12345_ABCDEFGHIJKLMCP",
+    "12345_0123456789:;<=>?62",
+    "7907665Bm8v2AB",
+]
+
+
+def _digits(count: int) -> st.SearchStrategy[str]:
+    return st.text(alphabet="0123456789", min_size=count, max_size=count)
+
+
+def _values_of(part: Component) -> st.SearchStrategy[str]:
+    """What a part of a value may be, by GS1's linters for it."""
+    length_min, length_max = part.length_min, part.length_max
+    if "csum" in part.linters:
+        found = _digits(length_max - 1).map(lambda payload: payload + gs1.check_digit(payload))
+    elif "csumalpha" in part.linters:
+        found = st.sampled_from(MODEL_NUMBERS)
+    elif "pieceoftotal" in part.linters:
+        found = st.tuples(st.integers(1, 99), st.integers(1, 99)).map(
+            lambda pair: f"{min(pair):02}{max(pair):02}"
+        )
+    elif "zero" in part.linters:
+        found = st.just("0")
+    elif "nozeroprefix" in part.linters:
+        found = st.integers(1, 10**length_max - 1).map(str)
+    elif "importeridx" in part.linters:
+        found = st.sampled_from("-09AZ_az")
+    else:
+        alphabet = {"N": "0123456789", "X": gs1.SET_82, "Y": "#-/0123456789ABCXYZ"}[
+            part.character_set
+        ]
+        starts = "9506" if "gcppos1" in part.linters else ""
+        found = st.text(
+            alphabet=alphabet,
+            min_size=max(length_min - len(starts), 1),
+            max_size=length_max - len(starts),
+        ).map(lambda text: starts + text)
+    return st.one_of(st.just(""), found) if part.is_optional else found
+
+
+def values_of(ai: str) -> st.SearchStrategy[str]:
+    """Values of an AI in its format."""
+    return st.tuples(*map(_values_of, ai_table()[ai].components)).map("".join)
+
+
 @st.composite
 def digital_links(draw: st.DrawFn) -> DigitalLink:
-    """A GTIN with some qualifiers in order, attributes, other pairs, a fragment."""
-    sequence = draw(st.sampled_from(sorted(s for s in path_sequences() if s[0] == "01")))
-    path = [element("01", draw(gtins))]
-    path += [element(ai, draw(set_82_values)) for ai in sequence[1:]]
-    ais = draw(st.lists(st.sampled_from(sorted(attribute_values)), unique=True))
+    """Any key with some qualifiers in order, attributes, other pairs, a fragment."""
+    sequence = draw(st.sampled_from(SEQUENCES))
+    path = [element(ai, draw(values_of(ai))) for ai in sequence]
+    fitting = sorted(attribute_values.keys() - set(sequence))
+    ais = draw(st.lists(st.sampled_from(fitting), unique=True))
     return DigitalLink(
         stem=draw(st.sampled_from(["https://id.example.com", "http://a:8080/more/stem", ""])),
         path=tuple(path),
@@ -47,6 +96,20 @@ def test_parsing_undoes_formatting(link: DigitalLink, fragment: str | None) -> N
         return
     with_fragment = DigitalLink(link.stem, link.path, link.attributes, link.other_pairs, fragment)
     assert digital_link.parse(digital_link.format_uri(with_fragment)) == with_fragment
+
+
+@pytest.mark.parametrize("sequence", SEQUENCES, ids="-".join)
+def test_every_sequence_of_the_table_can_be_drawn_and_is_read_back(
+    sequence: tuple[str, ...],
+) -> None:
+    @settings(max_examples=5)
+    @given(st.tuples(*map(values_of, sequence)))
+    def is_read_back(values: tuple[str, ...]) -> None:
+        path = tuple(element(ai, value) for ai, value in zip(sequence, values, strict=True))
+        link = DigitalLink("https://id.example.com", path)
+        assert digital_link.parse(digital_link.format_uri(link)) == link
+
+    is_read_back()
 
 
 @given(gtins, set_82_values)

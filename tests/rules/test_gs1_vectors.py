@@ -10,7 +10,7 @@ from mintage.rules.ai_table import ai_table
 from mintage.rules.elements import Element
 from mintage.rules.linters import GcpVerdict
 from mintage.rules.violation import RuleViolation
-from tests.rules.randomness import vectors_of
+from tests.rules.randomness import VECTORS, vectors_of
 
 T = TypeVar("T")
 
@@ -22,6 +22,26 @@ LINTER_CASES: dict[str, list[dict[str, Any]]] = vectors_of(
 def engine_cases(name: str) -> list[dict[str, Any]]:
     cases: list[dict[str, Any]] = vectors_of(f"gs1-syntax-engine/{name}.json")["vectors"]
     return cases
+
+
+def test_no_case_has_gone_missing() -> None:
+    counts = {
+        "ai-association-rules": 39,
+        "ai-bracketed-parse": 15,
+        "ai-element-string": 42,
+        "dl-uri-generate": 11,
+        "dl-uri-parse": 59,
+        "scan-data-generate": 23,
+        "scan-data-process": 27,
+        "uri-escape": 5,
+        "uri-unescape": 11,
+    }
+    files = sorted(file.stem for file in (VECTORS / "gs1-syntax-engine").glob("*.json"))
+    assert files == sorted(counts)
+    assert {name: len(engine_cases(name)) for name in counts} == counts
+    assert len(element_string_cases()) == counts["ai-element-string"] - 2
+    assert (len(LINTER_CASES), sum(map(len, LINTER_CASES.values()))) == (39, 5671)
+    assert min(map(len, LINTER_CASES.values())) >= 2
 
 
 def options_of(switches: dict[str, str]) -> digital_link.Options:

@@ -152,3 +152,19 @@ async def values_allowed(connection: Connection, table: str, column: str) -> set
     if len(found) != 1:
         raise LookupError(f"{table}.{column} has {len(found)} checks of the form 'in (…)'")
     return set(re.findall(r"'([^']*)'::text", found[0].group(1)))
+
+
+async def privileges(connection: Connection, role: str, table: str) -> set[str]:
+    """What a role may do with a table, or with a column of it."""
+    kinds = ["select", "insert", "update", "delete", "truncate", "references", "trigger"]
+    return {
+        kind
+        for kind in kinds
+        if await connection.fetchval("select has_table_privilege($1, $2, $3)", role, table, kind)
+        or (
+            kind in {"select", "insert", "update", "references"}
+            and await connection.fetchval(
+                "select has_any_column_privilege($1, $2, $3)", role, table, kind
+            )
+        )
+    }

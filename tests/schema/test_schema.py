@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
-import asyncpg
 import pytest
 import pytest_asyncio
 
@@ -18,6 +16,7 @@ from tests.schema.catalog import (
     TABLES_WITHOUT_BRAND_CONTENT,
     brand_tables,
     connected,
+    privileges,
     tables,
     values_allowed,
 )
@@ -118,17 +117,6 @@ async def test_every_brand_table_has_the_one_policy(connection: Connection) -> N
         assert (row["qual"], row["with_check"]) == (own, own)
 
 
-async def test_what_the_resolver_writes_is_narrowed_by_row(connection: Connection) -> None:
-    rows = await connection.fetch(
-        "select tablename, policyname, roles, cmd from pg_policies where permissive = 'RESTRICTIVE' "
-        "order by tablename"
-    )
-    assert [tuple(row) for row in rows] == [
-        ("tally_delta", "resolver_counts", ["mintage_resolver"], "INSERT"),
-        ("webhook_delivery", "resolver_tells", ["mintage_resolver"], "INSERT"),
-    ]
-
-
 async def test_only_the_service_looks_across_brands_and_only_to_find_work(
     connection: Connection,
 ) -> None:
@@ -202,32 +190,17 @@ async def test_the_unit_table_has_two_indexes_no_trigger_and_no_foreign_key(
     assert [row["kind"] for row in kinds] == ["p"]
 
 
-async def _privileges(connection: Connection, role: str, table: str) -> set[str]:
-    kinds = ["select", "insert", "update", "delete", "truncate", "references", "trigger"]
-    return {
-        kind
-        for kind in kinds
-        if await connection.fetchval("select has_table_privilege($1, $2, $3)", role, table, kind)
-        or (
-            kind in {"select", "insert", "update", "references"}
-            and await connection.fetchval(
-                "select has_any_column_privilege($1, $2, $3)", role, table, kind
-            )
-        )
-    }
-
-
 @pytest.mark.parametrize("table", APPEND_ONLY_TABLES)
 @pytest.mark.parametrize("role", ROLES)
 async def test_an_append_only_table_is_never_changed(
     connection: Connection, role: str, table: str
 ) -> None:
-    assert await _privileges(connection, role, table) <= {"select", "insert"}
+    assert await privileges(connection, role, table) <= {"select", "insert"}
 
 
 async def test_the_minter_may_insert_units_and_no_more(connection: Connection) -> None:
     may = {
-        table: await _privileges(connection, "mintage_minter", table)
+        table: await privileges(connection, "mintage_minter", table)
         for table in await tables(connection)
     }
     assert {table: kinds for table, kinds in may.items() if kinds} == {"mint_unit": {"insert"}}
@@ -236,7 +209,7 @@ async def test_the_minter_may_insert_units_and_no_more(connection: Connection) -
 async def test_nobody_may_truncate_or_refer_or_set_triggers(connection: Connection) -> None:
     for table in await tables(connection):
         for role in ROLES:
-            assert not await _privileges(connection, role, table) & {
+            assert not await privileges(connection, role, table) & {
                 "truncate",
                 "references",
                 "trigger",
@@ -245,7 +218,7 @@ async def test_nobody_may_truncate_or_refer_or_set_triggers(connection: Connecti
 
 async def test_only_the_minter_writes_units(connection: Connection) -> None:
     for role in CALLERS_ROLES:
-        assert await _privileges(connection, role, "mint_unit") == {"select"}
+        assert await privileges(connection, role, "mint_unit") == {"select"}
 
 
 async def test_partitions_are_reached_through_their_table_alone(connection: Connection) -> None:
@@ -255,92 +228,12 @@ async def test_partitions_are_reached_through_their_table_alone(connection: Conn
     assert len(rows) >= 4
     for row in rows:
         for role in ROLES:
-            assert await _privileges(connection, role, row["relname"]) == set()
-
-
-async def test_the_resolver_reads_and_writes_what_a_scan_needs(connection: Connection) -> None:
-    may = {
-        table: await _privileges(connection, "mintage_resolver", table)
-        for table in await tables(connection)
-    }
-    reads = (
-        "brand",
-        "brand_host",
-        "product",
-        "product_identifier",
-        "product_link",
-        "mint_batch",
-        "mint_unit",
-    )
-    assert {table: kinds for table, kinds in may.items() if kinds} == {
-        **{table: {"select"} for table in reads},
-        "mint_lot": {"select", "update"},
-        "unit_state": {"select", "insert", "update"},
-        "scan_event": {"insert"},
-        "tally_delta": {"insert"},
-        "webhook": {"select"},
-        "webhook_delivery": {"insert"},
-        "clone_signal": {"select", "insert", "update"},
-    }
-    assert await _columns(connection, "mintage_resolver", "mint_lot", "update") == {"activated_at"}
-    scanned = {
-        *("activated_at", "first_scanned_at", "last_scanned_at", "scan_count", "scanned_on"),
-        *("scans_that_day", "countries_that_day", "travel_s_that_day"),
-        *("last_country", "last_country_at"),
-    }
-    assert await _columns(connection, "mintage_resolver", "unit_state", "update") == scanned
-    assert await _columns(connection, "mintage_resolver", "unit_state", "insert") == {
-        *scanned,
-        *("brand_id", "unit_id"),
-    }
-    assert await _columns(connection, "mintage_resolver", "brand", "select") == {
-        *("id", "name", "clone_thresholds", "deleting_at")
-    }
-    assert await _columns(connection, "mintage_resolver", "tally_delta", "insert") == {
-        *("brand_id", "day", "metric", "mint_batch_id", "delta")
-    }
-
-
-async def _columns(connection: Connection, role: str, table: str, kind: str) -> set[str]:
-    rows = await connection.fetch(
-        "select attname from pg_attribute where attrelid = $1::text::regclass and attnum > 0 "
-        "and has_column_privilege($2, attrelid, attnum, $3)",
-        *(table, role, kind),
-    )
-    return {row["attname"] for row in rows}
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "update unit_state set revoked_at = null",
-        "insert into unit_state (brand_id, unit_id, revoked_at) values ($1, $1, now())",
-        "insert into tally_delta (brand_id, day, metric, delta) values ($1, now(), 'units_minted', 1)",
-        "insert into tally_delta (brand_id, day, metric, delta) values ($1, now(), 'units_revoked', -1)",
-        "insert into webhook_delivery (brand_id, id, webhook_id, event_id, event_type, data, status,"
-        " next_try_at, created_at) values ($1, $1, $1, $1, 'unit.revoked', '{}', 'pending', now(), now())",
-        "select slug from brand",
-        "select * from brand",
-    ],
-)
-async def test_the_resolver_undoes_and_counts_nothing_that_is_not_a_scans(
-    connection: Connection, statement: str
-) -> None:
-    brand_id = uuid4()
-    async with connection.transaction():
-        await connection.execute("set local role mintage_resolver")
-        await connection.execute(f"set local mintage.brand_id = '{brand_id}'")
-        counted = (
-            "insert into tally_delta (brand_id, day, metric, delta) values ($1, now(), 'scans', 1)"
-        )
-        await connection.execute(counted, brand_id)
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await connection.execute(statement, *([brand_id] if "$1" in statement else []))
+            assert await privileges(connection, role, row["relname"]) == set()
 
 
 async def test_the_application_makes_no_brands_and_names_no_hosts(connection: Connection) -> None:
-    assert await _privileges(connection, "mintage_app", "brand_host") == {"select"}
-    assert await _privileges(connection, "mintage_app", "brand") == {"select", "update"}
+    assert await privileges(connection, "mintage_app", "brand_host") == {"select"}
+    assert await privileges(connection, "mintage_app", "brand") == {"select", "update"}
     updated = await connection.fetch(
         "select attname from pg_attribute where attrelid = 'brand'::regclass and attnum > 0 "
         "and has_column_privilege('mintage_app', attrelid, attnum, 'update')"
@@ -457,36 +350,6 @@ async def test_partitions_of_scans_are_made_once_and_follow_each_other(
     ]
     assert rows[0]["bound"] == (
         "FOR VALUES FROM ('2031-12-01 00:00:00+00') TO ('2032-01-01 00:00:00+00')"
-    )
-
-
-async def test_a_month_is_made_beside_readers_and_recorders_of_scans(
-    dsn: str, connection: Connection
-) -> None:
-    async with (
-        connected(dsn) as reader,
-        connected(dsn) as recorder,
-        reader.transaction(),
-        recorder.transaction(),
-    ):
-        await reader.execute("lock table scan_event in access share mode")
-        await recorder.execute("lock table scan_event in row exclusive mode")
-        await connection.execute("set statement_timeout = '2s'")
-        async with connection.transaction():
-            await connection.execute("select ensure_scan_event_partitions('2040-01-01', 2)")
-            # As long as it lasts, scans of other months are stored and read.
-            await recorder.execute("set lock_timeout = '1ms'")
-            await recorder.execute("lock table only scan_event in row exclusive mode")
-            await reader.execute("select from scan_event where scanned_at < '2040-01-01' limit 1")
-    columns = (
-        "select attname, atttypid, attnotnull, atthasdef from pg_attribute "
-        "where attrelid = $1::text::regclass and attnum > 0"
-    )
-    months = [await connection.fetch(columns, f"scan_event_2040_0{month}") for month in (1, 2)]
-    assert months[0] == months[1] == await connection.fetch(columns, "scan_event")
-    indexes = "select count(*) from pg_index where indrelid = $1::text::regclass"
-    assert await connection.fetchval(indexes, "scan_event_2040_01") == await connection.fetchval(
-        indexes, "scan_event"
     )
 
 
