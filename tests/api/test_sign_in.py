@@ -190,6 +190,14 @@ async def test_only_a_configured_proxy_says_where_a_try_comes_from(api: Api) -> 
     )
     request = _request([("x-forwarded-for", "203.0.113.9, 198.51.100.7")])
     assert client_address(proxied, request) == "198.51.100.7"
+    of_network = replace(
+        api.door, settings=replace(api.door.settings, trusted_proxies=frozenset({"127.0.0.0/8"}))
+    )
+    for hop in ("198.51.100.7:40001", "198.51.100.7:40002", "192.0.2.1, 198.51.100.7, 127.0.0.9:1"):
+        request = _request([("x-forwarded-for", hop)])
+        assert client_address(of_network, request) == "198.51.100.7", (
+            "one address, whatever its port"
+        )
     assert client_address(api.door, request) == "127.0.0.1"
 
 

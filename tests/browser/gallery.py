@@ -1,4 +1,5 @@
-"""Pictures of every page of the console, in light and dark, for docs/gallery: `make gallery`.
+"""Pictures of every page of the console, and of what a scan leads to, in light and dark, for docs/gallery:
+`make gallery`.
 
 A demo of its own, with some variety: lots, a voided batch, a revoked unit, exports, scans of several days.
 The pictures are of few colours and small; what differs from run to run is ids, serials and times.
@@ -14,7 +15,7 @@ import io
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import asyncpg
@@ -32,7 +33,7 @@ COLOURS = 64
 BYTES_MAX = 60_000
 HEIGHT_MAX = 1400
 WIDE, NARROW = 1280, 390
-SCHEMES = ("light", "dark")
+SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
 ON_A_PHONE = ("overview", "mint-of-a-product", "unit", "batch", "exports")
 SENTENCES = {
     "sign-in": ("Sign in", "By e-mail address and password."),
@@ -63,6 +64,15 @@ SENTENCES = {
     "search": ("Search", "By the beginning of almost anything, or a pasted address."),
     "not-found": ("Not found", "What is not there says so."),
 }
+PUBLIC_SENTENCES = {
+    "public-product": ("A product, scanned", "What the code of a genuine unit leads to."),
+    "public-not-issued": ("A code that was not issued", "One page for every code that is none."),
+    "public-revoked": ("A code that was withdrawn", "Of a revoked unit or a voided batch."),
+}
+PHONE_AGENT = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 "
+    "(KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1"
+)
 DELIVERIES = """
 update webhook_delivery
 set status = case when place = 2 then 'failed' else 'delivered' end,
@@ -168,13 +178,20 @@ async def furnish(demo: Demo, data: Path) -> None:
     await client.call(
         "revoke_mint_units", unit_ids=[units["units"][50]["id"]], reason="reported as stolen"
     )
-    await client.call(
-        "set_product_link",
-        product_id=table,
-        link_type="gs1:pip",
-        href="https://example.com/oak-table",
-        title="Oak table",
-    )
+    for link_type, title in (
+        ("gs1:pip", "Oak table"),
+        ("gs1:instructions", "Assembly and care"),
+        ("gs1:instructions", "Oiling the top"),
+        ("gs1:support", "Have it repaired"),
+        ("gs1:certificationInfo", "FSC certificate"),
+    ):
+        await client.call(
+            "set_product_link",
+            product_id=table,
+            link_type=link_type,
+            href=f"https://example.com/{title.lower().replace(' ', '-')}",
+            title=title,
+        )
     await client.call("create_api_key", name="ERP", scopes=["mint:read", "exports:read"])
     await client.packs_are_written()
     server = embedded.find(data)
@@ -254,6 +271,37 @@ async def drawn(browser: Browser, demo: Demo) -> dict[str, bytes]:
         await page.goto(f"{demo.url}/console/sign-in")
         found[Picture("sign-in", scheme, WIDE).file] = await shot(page, WIDE)
         await page.context.close()
+        found |= await drawn_in_public(browser, demo, scheme)
+    return found
+
+
+async def drawn_in_public(
+    browser: Browser, demo: Demo, scheme: Literal["light", "dark"]
+) -> dict[str, bytes]:
+    """What a phone is shown that scans a genuine unit, a code of nobody's, and a revoked unit."""
+    client = Service(demo)
+    [product, *_] = demo.facts["products"]
+    batch = (await client.call("list_mint_batches", product_id=product["id"]))["batches"][0]
+    asked = {"mint_batch_id": batch["id"], "limit": 1}
+    [genuine] = (await client.call("list_mint_units", **asked))["units"]
+    [revoked] = (await client.call("list_mint_units", **asked, status="revoked"))["units"]
+    genuine_url = str(genuine["resolver_url"])
+    urls = {
+        "public-product": genuine_url,
+        "public-not-issued": genuine_url.rpartition("/")[0] + "/OAK-1",
+        "public-revoked": str(revoked["resolver_url"]),
+    }
+    context = await browser.new_context(
+        viewport={"width": NARROW, "height": 800}, color_scheme=scheme, user_agent=PHONE_AGENT
+    )
+    page = await context.new_page()
+    found = {}
+    for name, url in urls.items():
+        await page.goto(url)
+        if name == "public-product" and "/p/" not in page.url:
+            raise RuntimeError(f"the scan led to {page.url}")
+        found[Picture(name, scheme, NARROW).file] = await shot(page, NARROW)
+    await context.close()
     return found
 
 
@@ -291,6 +339,17 @@ def index() -> str:
                 f"![{title}{device}, {scheme}]({Picture(name, scheme, width).file})"
                 for scheme in SCHEMES
             ]
+    lines += [
+        "",
+        "## On the phone of who scans",
+        "",
+        "What the codes lead to: [The resolver](../concepts/resolver.md).",
+    ]
+    for name, (title, sentence) in PUBLIC_SENTENCES.items():
+        lines += ["", f"### {title}", "", sentence, ""]
+        lines += [
+            f"![{title}, {scheme}]({Picture(name, scheme, NARROW).file})" for scheme in SCHEMES
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -24,6 +24,7 @@ from mintage.api.request_body import BigBodies
 from mintage.api.tries import Tries
 from mintage.db.queries import query
 from mintage.errors import METHOD_NOT_ALLOWED, NOT_AUTHENTICATED, MintageError
+from mintage.forwarded import address_of, client_behind, networks_of
 from mintage.operations.call import ANONYMOUS, SERVICE, Call, Caller
 from mintage.perform import Platform
 from mintage.secrets import Secrets, SecretsSource
@@ -129,14 +130,13 @@ def verified_token(door: Door, token: str) -> Session | KeyToken | ClientToken:
 
 def client_address(door: Door, request: Request) -> str:
     """The address of who calls; X-Forwarded-For is believed of configured proxies only."""
-    address = request.client.host if request.client is not None else "unknown"
-    trusted = door.settings.trusted_proxies
+    named = request.client.host if request.client is not None else "unknown"
+    peer = address_of(named)
+    if peer is None:
+        return named[:64]
     forwarded = ",".join(request.headers.getlist("x-forwarded-for")).split(",")
-    for hop in reversed([part.strip() for part in forwarded if part.strip()]):
-        if address not in trusted:
-            break
-        address = hop
-    return address[:64]
+    hops = [part.strip() for part in forwarded if part.strip()]
+    return str(client_behind(peer, hops, networks_of(door.settings.trusted_proxies)))
 
 
 @asynccontextmanager

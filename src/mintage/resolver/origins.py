@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import ip_network
 from typing import Final, NamedTuple
 
-_REMEMBERED: Final = 4096
-# An IPv6 address may be in brackets, and must be where a port follows it.
-_PORT: Final = re.compile(r"^(?:\[([^\]]*)\]|([0-9.]+))(?::[0-9]{1,5})?$")
+from mintage.forwarded import Address, Network, address_of, client_behind, is_within, networks_of
 
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
+__all__ = ["Address", "Network", "Origin", "TrustedProxies", "prefix_of"]
+
+_REMEMBERED: Final = 4096
 
 
 class Origin(NamedTuple):
@@ -31,43 +29,27 @@ class TrustedProxies:
 
     def __init__(self, addresses: Iterable[str]) -> None:
         """Addresses or networks (`10.0.0.0/8`); `ValueError` for what is neither."""
-        self._networks = [ip_network(text) for text in addresses]
+        self._networks = networks_of(frozenset(addresses))
 
     def origin_of(self, peer_text: str | None, headers: Mapping[bytes, bytes]) -> Origin:
         """Host and address of the client, whoever stands between; `headers` by lower-case name."""
         host = headers.get(b"host", b"")
         direct = _direct(peer_text, host)
         peer = direct.address
-        if not self._networks or peer is None or not self._trusts(peer):
+        if not self._networks or peer is None or not is_within(peer, self._networks):
             return direct
         forwarded_hosts = _elements(headers, b"x-forwarded-host")
         return Origin(
             _host(forwarded_hosts[-1]) if forwarded_hosts else direct.host,
-            self._client_behind(peer, _elements(headers, b"x-forwarded-for")),
+            client_behind(peer, _elements(headers, b"x-forwarded-for"), self._networks),
         )
-
-    def _client_behind(self, peer: Address, forwarded_for: list[str]) -> Address:
-        # From the right: each proxy appends whom it saw, and what stands before the first that is not
-        # ours is the client's own word.
-        client = peer
-        for text in reversed(forwarded_for):
-            address = _address(text)
-            if address is None:
-                break
-            client = address
-            if not self._trusts(address):
-                break
-        return client
-
-    def _trusts(self, address: Address) -> bool:
-        return any(address in network for network in self._networks)
 
 
 @lru_cache(maxsize=_REMEMBERED)
 def _direct(peer_text: str | None, host: bytes) -> Origin:
     """What a connection and its Host header say where nobody stands between."""
     return Origin(
-        _host(host.decode("latin-1")), _address(peer_text) if peer_text is not None else None
+        _host(host.decode("latin-1")), address_of(peer_text) if peer_text is not None else None
     )
 
 
@@ -89,15 +71,3 @@ def _host(value: str) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0]
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def _address(text: str) -> Address | None:
-    """The address of a text that may name a port or, of IPv6, a zone; None if there is none in it."""
-    try:
-        address = ip_address(_PORT.sub(r"\1\2", text).partition("%")[0])
-    except ValueError:
-        return None
-    if isinstance(address, IPv6Address):
-        return address.ipv4_mapped or address
-    return address
