@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-import json
 from urllib.parse import quote
-from uuid import UUID
 
-import jsonschema
-=======
->>>>>>> 237ec24 (tests: every sequence of the table, every answer's linkset, every page judged by axe)
 import pytest
 
 from mintage.operations.resolving import Link
 from mintage.resolver.negotiate import choose, links_with_page, preferred_json_type, wanted_of
-from tests.resolver.desk import BASE_URL, Desk
+from tests.resolver.desk import BASE_URL, IPHONE, Desk
 from tests.resolver.test_conformance import GTIN14, VOC
 from tests.support.world import GTIN_TABLE
 

@@ -28,7 +28,7 @@ NAMES = (
     "木のテーブル",
     "Стол & стул",
     "<b>Table</b>",
-    "Tavolo\tallungabile",
+    "Tavolo 'lungo'",
 )
 LOTS = ("L/1", "2026-W46", "50%2F", "LOT_(7)", "x&y;z")
 
