@@ -14,6 +14,7 @@ from mintage.operations.call import SYSTEM, Caller
 from mintage.operations.tallies import fold_tallies
 from mintage.perform import perform
 from mintage.rpcs import Rpc
+from mintage.rules.lifecycle import EVENT_TYPES_OF_ADMINS
 from tests.console.conftest import HOME, Console, ids_in
 from tests.support.minting import execute
 from tests.support.world import World
@@ -63,23 +64,27 @@ async def test_figures_and_days_are_those_of_the_api(world: World, is_folded: bo
 
 async def test_events_are_the_newest_and_sign_ins_are_for_admins(world: World) -> None:
     await world.minted(2)
-    await execute(
-        world,
-        "insert into mint_event (brand_id, id, event_type, actor_type, payload, created_at) "
-        "values ($1, $2, 'signed_in', 'user', '{}', now() + interval '1 minute')",
-        world.brand_id,
-        uuid4(),
-    )
-    names = ("id", "mint_batch_id", "event_type", "actor_type", "payload", "created_at")
+    for event_type in EVENT_TYPES_OF_ADMINS:
+        await execute(
+            world,
+            "insert into mint_event (brand_id, id, event_type, actor_type, payload, created_at) "
+            "values ($1, $2, $3, 'user', '{}', now() + interval '1 minute')",
+            world.brand_id,
+            uuid4(),
+            event_type,
+        )
+    names = ("id", "mint_batch_id", "event_type", "actor_type", "actor_id", "payload", "created_at")
     for member in ("owner", "viewer"):
         listed = (await world.rpc("list_mint_events", member, limit=8))["events"]
         shown = [
             {name: event[name] for name in names}
-            | {"id": str(event["id"]), "mint_batch_id": _text(event["mint_batch_id"])}
+            | {name: _text(event[name]) for name in ("id", "mint_batch_id", "actor_id")}
             for event in listed
         ]
-        assert (await told(world, member))["events"] == shown
-        assert (listed[0]["event_type"] == "signed_in") is (member == "owner")
+        found = await told(world, member)
+        assert found["events"] == shown
+        assert (str(world.user_ids["viewer"]) in found["names"]) is (member == "owner")
+        assert (listed[0]["event_type"] in EVENT_TYPES_OF_ADMINS) is (member == "owner")
 
 
 def _text(value: object) -> str | None:

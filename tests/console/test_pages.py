@@ -16,6 +16,7 @@ from mintage.console.app import build_console
 from mintage.console.render import HEADERS
 from mintage.operations.rate_limits import CallRates
 from tests.console.conftest import HOME, ORIGIN, Console, ids_in
+from tests.support.minting import execute
 
 PAGES = (
     "",
@@ -289,6 +290,26 @@ async def test_scans_like_those_of_a_copy_are_told_on_the_overview_and_on_the_un
     assert f"/units/{calm}" not in signals
     assert "very much like those of a copy" in (await browser.get(f"{HOME}units/{suspected}")).text
     assert "of a copy" not in (await browser.get(f"{HOME}units/{calm}")).text
+
+
+async def test_who_did_what_is_told_to_those_who_administer_them(console: Console) -> None:
+    submitted = await console.world.minted(2)
+    made = await console.world.rpc("create_api_key", name="ERP", scopes=["mint:read"])
+    await execute(
+        console.world,
+        "update mint_event set actor_type = 'api_key', actor_id = $1 where event_type = 'mint_requested'",
+        made["id"],
+    )
+    pages = ("activity", f"batches/{submitted['mint_batch_id']}")
+    for member, is_told in (("admin", True), ("editor", False)):
+        browser = await console.signed_in(member)
+        for page in pages:
+            text = (await browser.get(HOME + page)).text
+            assert (">ERP · " in text) is is_told, (member, page)
+            assert (">an API key · " in text) is not is_told, (member, page)
+        text = (await browser.get(f"{HOME}activity")).text
+        assert (">owner@example.com · " in text) is is_told, member
+        assert (">a member · " in text) is not is_told, member
 
 
 async def test_what_cannot_be_taken_back_asks_once_more(console: Console) -> None:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from mintage.console.delivery_rows import delivery_rows
 from mintage.console.event_facts import fact_of
 from mintage.console.pieces import choices, percent, short_id, status, when
 from mintage.console.rows import (
@@ -36,8 +37,9 @@ def of_markup(*names: str) -> dict[str, object]:
 
 
 EVENT = of_markup("event_type", "mint_batch_id") | {
-    "payload": {"count": 3, "error": MARKUP, "reason": MARKUP},
+    "payload": {"count": 3, "error": MARKUP, "reason": MARKUP, "user_id": "2"},
     "actor_type": "user",
+    "actor_id": ID,
 }
 SCAN = of_markup("outcome", "unit_id", "country", "device", "os", "browser", "severity") | {
     "scanned_at": AT
@@ -59,6 +61,13 @@ PACK = of_markup("format", "status", "product_sku", "storage_path", "error", "sh
     "unit_count": 10_000,
     "byte_size": 1,
 }
+DELIVERY = of_markup("event_type", "event_id", "failure", "answer_excerpt") | {
+    "status": "failed",
+    "answer_code": 503,
+    "attempts": 1_000,
+    "last_attempt_at": AT,
+    "next_try_at": None,
+}
 COLUMNS = ("format", "download", "product", "pack", "status", "units", "size", "created", "sha256")
 
 
@@ -69,12 +78,13 @@ COLUMNS = ("format", "download", "product", "pack", "status", "units", "size", "
         for name, piece in {
             "status": status(MARKUP),
             "short id": short_id(MARKUP),
-            "event": event_lines([EVENT], URL),
+            "event": event_lines([EVENT], {str(ID): MARKUP, "2": MARKUP}, URL),
             "scan": scan_rows([SCAN], URL),
             "unit": unit_rows([UNIT], URL),
             "batch": batch_rows([BATCH], URL),
             "product": product_rows([PRODUCT], URL),
             "pack": pack_rows([PACK], URL, COLUMNS),
+            "delivery": delivery_rows([DELIVERY], URL, ID, MARKUP),
             "choice of products": product_choices([PRODUCT], "", is_named=True),
             "choice of batches": batch_choices([BATCH], ""),
         }.items()
@@ -117,13 +127,34 @@ def test_an_event_leads_to_its_batch_only_where_it_is_asked_to() -> None:
         "payload": {"count": 20_000},
         "mint_batch_id": ID,
         "actor_type": "system",
+        "actor_id": None,
         "created_at": AT.astimezone(UTC),
     }
-    assert "Units were made" in event_lines([event])
-    assert "20,000" in event_lines([event])
-    assert "<a " not in event_lines([event])
-    assert f'href="/batches/{ID}"' in event_lines([event], "/batches/")
-    assert "<a " not in event_lines([event | {"mint_batch_id": None}], "/batches/")
+    assert "Units were made" in event_lines([event], {})
+    assert "20,000" in event_lines([event], {})
+    assert "<a " not in event_lines([event], {})
+    assert f'href="/batches/{ID}"' in event_lines([event], {}, "/batches/")
+    assert "<a " not in event_lines([event | {"mint_batch_id": None}], {}, "/batches/")
+
+
+def test_who_acted_and_who_is_concerned_are_named_if_they_are_known() -> None:
+    other = "00000000-0000-0000-0000-000000000002"
+    event = {
+        "event_type": "member_changed",
+        "payload": {"user_id": other, "previous_role": "viewer", "role": "admin"},
+        "mint_batch_id": None,
+        "actor_type": "user",
+        "actor_id": ID,
+        "created_at": AT,
+    }
+    known = event_lines([event], {str(ID): "ann@example.com", other: "ben@example.com"})
+    assert "<strong>ben@example.com</strong>" in known
+    assert ">ann@example.com · " in known
+    unknown = event_lines([event], {})
+    assert "<strong>" not in unknown
+    assert ">a member · " in unknown
+    himself = event | {"event_type": "signed_in", "payload": {"user_id": str(ID)}}
+    assert event_lines([himself], {str(ID): "ann@example.com"}).count("ann@example.com") == 1
 
 
 def test_a_scan_of_no_unit_has_a_dash_for_each_thing_unknown() -> None:
@@ -159,6 +190,7 @@ def test_a_bar_of_nothing_has_a_slot_and_no_value() -> None:
         ("payload_packs_requested", {"format": "csv", "pack_count": 3}, "csv"),
         ("payload_pack_completed", {"pack_index": 2, "pack_count": 3}, "2 of 3"),
         ("payload_pack_completed", {"pack_index": 0, "pack_count": 3}, ""),
+        ("payload_pack_completed", {"pack_index": 4, "pack_count": 3}, "manifest"),
         ("mint_lots_confirmed", {"lots": [{}, {}]}, "2"),
         ("member_changed", {"previous_role": "viewer", "role": "admin"}, "viewer → admin"),
         ("member_changed", {"previous_role": None, "role": "admin"}, "admin added"),

@@ -220,7 +220,7 @@ async def test_the_overview_is_a_few_rows_of_each_index(
 ) -> None:
     filled = scanned.filled
     first = (filled.now - timedelta(days=29)).date()
-    values = (filled.brand_id, first, ["signed_in"], filled.now - timedelta(days=7))
+    values = (filled.brand_id, first, False, filled.now - timedelta(days=7))
     if not is_generic:
         plan = await plan_of(connection, filled, "overview.read", *values, analyze=True)
         assert plan.rows_read("mint_event") == 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -10,6 +11,7 @@ from typing import Any, Final
 
 from starlette.responses import Response, StreamingResponse
 
+from mintage.console.choices import ACTORS_MAX, NAME_ACTORS
 from mintage.console.lists import Listed, listed
 from mintage.console.render import HEADERS, page, url_of
 from mintage.console.visit import Visit
@@ -48,13 +50,17 @@ _SCAN_COLUMNS: Final = (
 
 async def events(visit: Visit) -> Response:
     """`GET /console/b/<slug>/activity`."""
-    found = await listed(visit, "list_mint_events", "events", EVENT_FILTERS, limit=50)
+    found, actors = await asyncio.gather(
+        listed(visit, "list_mint_events", "events", EVENT_FILTERS, limit=50),
+        visit.ask_own(NAME_ACTORS, limit=ACTORS_MAX),
+    )
     return page(
         visit,
         "activity.html",
         section="activity",
         listed=found,
         event_types=EVENT_TYPES,
+        names=actors["names"],
         csv_url=_csv_url(visit, "activity.csv", found),
     )
 

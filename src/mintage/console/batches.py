@@ -11,7 +11,7 @@ from uuid import UUID
 from starlette.responses import Response
 
 from mintage.console.acting import Outcome, tried
-from mintage.console.choices import CHOOSE_PRODUCT
+from mintage.console.choices import ACTORS_MAX, CHOOSE_PRODUCT, NAME_ACTORS
 from mintage.console.forms import Form
 from mintage.console.lists import Listed, listed
 from mintage.console.render import fragment, go_to, page
@@ -128,10 +128,11 @@ async def _done(visit: Visit, outcome: Outcome) -> Response:
 
 async def _batch_page(visit: Visit, *, problem: str | None = None, status: int = 200) -> Response:
     batch_id = _id(visit)
-    found, packs, events = await asyncio.gather(
+    found, packs, events, actors = await asyncio.gather(
         _batch(visit),
         visit.ask("list_payload_packs", mint_batch_id=batch_id, limit=_PACKS_MAX),
         visit.ask("list_mint_events", mint_batch_id=batch_id, limit=_EVENTS_MAX),
+        visit.ask_own(NAME_ACTORS, limit=ACTORS_MAX),
     )
     return page(
         visit,
@@ -142,6 +143,7 @@ async def _batch_page(visit: Visit, *, problem: str | None = None, status: int =
         packs=packs["packs"],
         more_packs=packs["has_more"],
         events=events["events"],
+        names=actors["names"],
         more_events=events["has_more"],
         confirmation=_confirmation(found),
         **_facts(found),

@@ -7,6 +7,7 @@ from typing import Final
 from mintage.operations import choices
 from mintage.rpcs import Rpc
 
+ACTORS_MAX: Final = 200
 CHOOSE_PRODUCT: Final = Rpc(
     choices.choose_product, choices.ChoicesMax, "mint:read", is_read_only=True
 )
@@ -16,6 +17,7 @@ CHOOSE_ACTIVE_PRODUCT: Final = Rpc(
 CHOOSE_EXPORTABLE_BATCH: Final = Rpc(
     choices.choose_exportable_batch, choices.ChoicesMax, "mint:read", is_read_only=True
 )
+NAME_ACTORS: Final = Rpc(choices.name_actors, choices.ChoicesMax, "mint:read", is_read_only=True)
 CHOOSE_RUNNING_BATCH: Final = Rpc(
     choices.choose_running_batch, choices.ChoicesMax, "mint:read", is_read_only=True
 )

@@ -43,6 +43,7 @@ async def overview(visit: Visit) -> Response:
         chart_width=_CHART_WIDTH,
         chart_height=_CHART_HEIGHT,
         events=found["events"],
+        names=found["names"],
         signals=_by_unit(found["signals"]),
         signal_days=SIGNAL_DAYS,
         running=found["running"],

@@ -21,6 +21,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from mintage.console import pieces, rows
 from mintage.console.cookies import THEME_COOKIE
+from mintage.console.delivery_rows import delivery_rows
 from mintage.console.texts import field_name, has_text, text
 from mintage.rules.roles import Action, BrandRole, role_may
 
@@ -189,7 +190,7 @@ def _environment() -> Environment:
         extensions=[_Constants],
     )
     environment.globals |= {"t": text, "has_text": has_text, "static": static_url, "url_of": url_of}
-    environment.filters |= {**pieces.FILTERS, **rows.FILTERS}
+    environment.filters |= {**pieces.FILTERS, **rows.FILTERS, "delivery_rows": delivery_rows}
     return environment
 
 

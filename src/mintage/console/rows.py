@@ -57,16 +57,24 @@ def drawn(bars: Sequence[Bar], height: int) -> Markup:
     return html(f'{slots}<path class="value" d="{shape}"/>')
 
 
-def event_lines(events: Iterable[Row], batches_url: str | None = None) -> Markup:
-    """Events as lines of a timeline; with `batches_url`, where batches are, each leads to its batch."""
+def event_lines(
+    events: Iterable[Row], names: Mapping[str, str], batches_url: str | None = None
+) -> Markup:
+    """Events as lines of a timeline; with `batches_url`, where batches are, each leads to its batch.
+
+    `names` are those of people and keys by their ids; who is not among them is told as what he is.
+    """
     url = None if batches_url is None else str(escape(batches_url))
-    return html("".join([_event_line(event, url) for event in events]))
+    return html("".join([_event_line(event, names, url) for event in events]))
 
 
-def _event_line(event: Row, batches_url: str | None) -> str:
+def _event_line(event: Row, names: Mapping[str, str], batches_url: str | None) -> str:
     kind, payload, more = event["event_type"], event["payload"], ""
     shown = word(f"event.{kind}") if has_text(f"event.{kind}") else escape(kind)
     fact = fact_of(kind, payload)
+    concerned = names.get(str(payload.get("user_id")))
+    if concerned and payload["user_id"] != str(event["actor_id"]):
+        more += f" <strong>{escape(concerned)}</strong>"
     if fact:
         more += f' <span class="muted">{escape(fact)}</span>'
     if payload.get("error"):
@@ -77,10 +85,9 @@ def _event_line(event: Row, batches_url: str | None) -> str:
         batch_id = str(event["mint_batch_id"])
         more += f' <a href="{batches_url}{escape(batch_id)}">{short_of(batch_id)}</a>'
     actor, at = event["actor_type"], time_of(event["created_at"])
-    return (
-        f'<li><span class="what">{shown}</span>{more} '
-        f'<span class="muted">{word(f"actor.{actor}")} · {at}</span></li>\n'
-    )
+    name = names.get(str(event["actor_id"]))
+    who = word(f"actor.{actor}") if name is None else escape(name)
+    return f'<li><span class="what">{shown}</span>{more} <span class="muted">{who} · {at}</span></li>\n'
 
 
 def scan_rows(scans: Iterable[Row], units_url: str | None = None) -> Markup:

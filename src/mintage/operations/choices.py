@@ -1,4 +1,4 @@
-"""What the selects of the console's forms offer, and which batches run: a few columns of rows, no more.
+"""What the selects of the console's forms offer, which batches run, who acted: a few columns of rows.
 
 The lists of the API answer whole objects, which a select with two hundred entries needs not. Not here: those
 lists (`product_lists`, `mint_batches`).
@@ -15,6 +15,7 @@ from mintage.operations.arguments import BrandArguments
 from mintage.operations.call import Answer, Call
 from mintage.rules.lifecycle import EXPORTABLE_BATCH_STATUSES
 
+_ACTORS: Final = query("member", "actors")
 _PRODUCTS: Final = query("product", "choices")
 _ACTIVE_PRODUCTS: Final = query("product", "active_choices")
 _BATCHES: Final = query("mint_batch", "choices")
@@ -45,6 +46,15 @@ async def choose_exportable_batch(call: Call, arguments: ChoicesMax) -> Answer:
 async def choose_running_batch(call: Call, arguments: ChoicesMax) -> Answer:
     """As `choose_exportable_batch`, of the batches that are minted now or wait for it."""
     return await _chosen(call, _RUNNING, "batches", arguments)
+
+
+async def name_actors(call: Call, arguments: ChoicesMax) -> Answer:
+    """`{ok, names}`: members' e-mail addresses and keys' names by id, the newest `limit` of each. For those
+    who may administer them; nothing for others."""
+    if not call.may("admin"):
+        return {"ok": True, "names": {}}
+    rows = await call.connection.fetch(_ACTORS, call.brand_id, arguments.limit)
+    return {"ok": True, "names": {str(row["id"]): row["name"] for row in rows}}
 
 
 async def _chosen(

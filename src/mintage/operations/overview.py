@@ -17,7 +17,6 @@ from mintage.db.queries import query
 from mintage.operations.arguments import BrandArguments
 from mintage.operations.call import Answer, Call
 from mintage.operations.kpis import kpis_of
-from mintage.rules.lifecycle import EVENT_TYPES_OF_ADMINS
 
 _READ: Final = query("overview", "read")
 _RECENT_DAYS: Final = 7
@@ -32,11 +31,11 @@ class ReadOverview(BrandArguments):
 
 
 async def read_overview(call: Call, arguments: ReadOverview) -> Answer:
-    """`{ok, kpis, days, events, signals, running}`.
+    """`{ok, kpis, days, events, names, signals, running}`.
 
-    `kpis` as `get_mint_kpis`, `days` as `get_scan_activity`; `events` are the newest eight, `signals` the
-    newest scans of the last `_signal_days` that look like a copy's, high and elevated ones together, and
-    `running` up to ten batches that are minted now or wait for it.
+    `kpis` as `get_mint_kpis`, `days` as `get_scan_activity`; `events` are the newest eight, `names` as
+    `choices.name_actors` answers them; `signals` the newest scans of the last `_signal_days` that look like
+    a copy's, high and elevated ones together; `running` up to ten batches that are minted or wait for it.
     """
     today = call.now.astimezone(UTC).date()
     first = today - timedelta(days=arguments.days - 1)
@@ -44,7 +43,7 @@ async def read_overview(call: Call, arguments: ReadOverview) -> Answer:
         _READ,
         call.brand_id,
         first,
-        [] if call.may("admin") else list(EVENT_TYPES_OF_ADMINS),
+        call.may("admin"),
         call.now - timedelta(days=arguments.signal_days),
     )
     if row is None:
@@ -59,6 +58,7 @@ async def read_overview(call: Call, arguments: ReadOverview) -> Answer:
         "kpis": kpis_of(row["totals"], recent, row["as_of"]),
         "days": _days(first, arguments.days, [*row["folded"], *row["waiting"]]),
         "events": _timed(row["events"], "created_at"),
+        "names": row["names"],
         "signals": _timed(row["signals"], "scanned_at"),
         "running": row["running"],
     }

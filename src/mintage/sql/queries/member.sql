@@ -63,3 +63,23 @@ where brand_member.brand_id = $1
   and (brand_member.created_at, brand_member.user_id) < ($2, $3)
 order by brand_member.created_at desc, brand_member.user_id desc
 limit $4
+
+-- name: actors
+-- Who has acted, as people know them: members by their e-mail addresses, keys by their names.
+(
+  select brand_member.user_id as id, coalesce(brand_member.email, app_user.email) as name
+  from brand_member
+  join app_user on app_user.id = brand_member.user_id
+  where brand_member.brand_id = $1
+    and coalesce(brand_member.email, app_user.email) is not null
+  order by brand_member.created_at desc, brand_member.user_id desc
+  limit $2
+)
+union all
+(
+  select id, name
+  from api_key
+  where brand_id = $1
+  order by created_at desc, id desc
+  limit $2
+)

@@ -1,7 +1,8 @@
 -- name: read
 -- A brand's first page in one statement: each costs a round trip and looks whether the caller is a member. The
 -- figures are those of tally.read, the days from $2 those of scan_event.activity before they are summed; of the
--- events those of the types $3 are left out; scans since $4 that look like a copy's, the newest of each severity.
+-- events sign-ins are told if $3, and so is who acted; scans since $4 that look like a copy's, the newest of each severity. With limits
+-- or types as parameters PostgreSQL would plan it anew each time, which costs twice what it does.
 select
   coalesce(
     (
@@ -37,14 +38,38 @@ select
   (
     select coalesce(jsonb_agg(to_jsonb(event) order by event.created_at desc, event.id desc), '[]')
     from (
-      select id, mint_batch_id, event_type, actor_type, payload, created_at
+      select id, mint_batch_id, event_type, actor_type, actor_id, payload, created_at
       from mint_event
       where brand_id = $1
-        and event_type <> all ($3::text[])
+        and ($3::boolean or event_type not in ('signed_in', 'sign_in_failed'))
       order by created_at desc, id desc
       limit 8
     ) as event
   ) as events,
+  (
+    select coalesce(jsonb_object_agg(actor.id, actor.name), '{}')
+    from (
+      (
+        select brand_member.user_id as id, coalesce(brand_member.email, app_user.email) as name
+        from brand_member
+        join app_user on app_user.id = brand_member.user_id
+        where $3::boolean
+          and brand_member.brand_id = $1
+          and coalesce(brand_member.email, app_user.email) is not null
+        order by brand_member.created_at desc, brand_member.user_id desc
+        limit 200
+      )
+      union all
+      (
+        select id, name
+        from api_key
+        where $3::boolean
+          and brand_id = $1
+        order by created_at desc, id desc
+        limit 200
+      )
+    ) as actor
+  ) as names,
   (
     select coalesce(jsonb_agg(to_jsonb(scan) order by scan.scanned_at desc, scan.id desc), '[]')
     from (
