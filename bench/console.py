@@ -39,6 +39,7 @@ from mintage.console.door import ConsoleDoor
 from mintage.db.queries import query
 from mintage.operations import accounts
 from mintage.operations.call import ANONYMOUS, Call, Caller
+from mintage.operations.tallies import METRICS
 from mintage.secrets import Secrets, new_secrets_text, parse_secrets
 from mintage.settings import read_settings
 from mintage.storage import open_pack_store
@@ -87,6 +88,19 @@ told as (
 select id from made
 union all
 select id from webhook where brand_id = $1
+"""
+DAYS = """
+insert into brand_tally (brand_id, day, metric, value)
+select $1, current_date - n, metric, 1000 + 37 * n
+from generate_series(0, 89) as n
+cross join unnest(array['scans', 'units_minted', 'units_activated']) as metric
+on conflict do nothing
+"""
+TOTALS = """
+insert into brand_total (brand_id, metric, value)
+select $1, metric, 1000000
+from unnest($2::text[]) as metric
+on conflict do nothing
 """
 KEPT = """
 select
@@ -203,9 +217,11 @@ async def furnish(filled: Filled) -> dict[str, str]:
     }
 
 
-async def a_webhook(filled: Filled) -> UUID:
-    """The brand's webhook; a new one has been told a thousand things."""
+async def complete(filled: Filled) -> UUID:
+    """Figures of the brand and of its days, and a webhook that has been told a thousand things: its id."""
     connection = await asyncpg.connect(filled.dsn)
+    await connection.execute(DAYS, filled.brand_id)
+    await connection.execute(TOTALS, filled.brand_id, list(METRICS))
     webhook_id: UUID = await connection.fetchval(WEBHOOK, filled.brand_id)
     await connection.close()
     return webhook_id
@@ -263,7 +279,7 @@ async def run(options: argparse.Namespace) -> None:
     secrets = parse_secrets(new_secrets_text())
     async with support.server(options.data) as dsn:
         filled, ids = await kept(dsn) or await made(dsn, options.units)
-        ids |= {"webhook": str(await a_webhook(filled))}
+        ids |= {"webhook": str(await complete(filled))}
         # Calls are counted as ever, but the bench asks for more of them a minute than one person may.
         unhurried = replace(filled.platform.limits, calls_a_minute=CALLS_A_MINUTE)
         filled = replace(filled, platform=replace(filled.platform, limits=unhurried))

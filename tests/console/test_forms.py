@@ -294,6 +294,8 @@ async def test_a_unit_is_revoked_when_the_box_is_ticked(console: Console, owner:
     url = f"{HOME}units/{ids_in(listed.text, 'units')[0]}"
     unticked = await owner.post(f"{url}/revoke", {"reason": "stolen"})
     assert (unticked.status_code, "tick the box" in unticked.text) == (400, True)
+    assert '<details class="danger" open>' in unticked.text
+    assert 'value="stolen"' in unticked.text
     done = await owner.post(f"{url}/revoke", {"reason": "stolen", "confirmation": "yes"})
     assert done.status_code == 303
     assert "status-revoked" in (await owner.get(url)).text
@@ -303,9 +305,11 @@ async def test_a_batch_is_voided_when_its_number_is_typed(console: Console, owne
     submitted = await console.world.minted(7)
     url = f"{HOME}batches/{submitted['mint_batch_id']}"
     wrong = await owner.post(
-        f"{url}/status", {"status": "voided", "reason": "x", "confirmation": "8"}
+        f"{url}/status", {"status": "voided", "reason": "wrong labels", "confirmation": "8"}
     )
     assert (wrong.status_code, "type 7 to confirm" in wrong.text) == (400, True)
+    assert '<details class="danger" open>' in wrong.text
+    assert 'value="wrong labels"' in wrong.text
     assert (await owner.post(f"{url}/status", {"status": "printed"})).status_code == 409
     assert (await owner.post(f"{url}/status", {"status": "exported"})).status_code == 303
     done = await owner.post(

@@ -209,6 +209,7 @@ async def test_a_filter_that_is_none_is_told_beside_the_filters(console: Console
         answer = await browser.get(HOME + page)
         assert answer.status_code == 200, page
         assert 'role="alert"' in answer.text, page
+        assert "Nothing fits" not in answer.text, page
 
 
 async def test_the_pages_of_a_list_lead_to_all_rows(console: Console) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from uuid import uuid4
 
 import httpx2
@@ -9,9 +10,11 @@ import pytest
 
 from mintage.api.app import build_api
 from mintage.api.door import Door
-from mintage.console.cookies import COOKIE, Cookies
+from mintage.console import cookies, visit
+from mintage.console.cookies import COOKIE, LIFETIME_S, Cookies
 from mintage.tokens import Session, now_s
 from tests.console.conftest import HOME, PASSWORD, Browser, Console, give_password
+from tests.support.minting import execute
 
 
 async def test_the_right_password_leads_on_to_the_page_that_was_asked_for(console: Console) -> None:
@@ -116,6 +119,35 @@ async def test_only_the_consoles_own_token_opens_it(
         browser = console.browser()
         browser.client.cookies.set(COOKIE, token, domain="mint.example.com", path="/console")
         assert (await browser.get(HOME)).status_code == 303, token
+
+
+async def test_a_cookie_is_no_good_after_its_hours(
+    owner: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await owner.get(HOME)).status_code == 200
+    for later_s, status in ((LIFETIME_S - 60, 200), (LIFETIME_S + 1, 303)):
+        monkeypatch.setattr(cookies, "now_s", lambda later_s=later_s: now_s() + later_s)
+        assert (await owner.get(HOME)).status_code == status, later_s
+
+
+async def test_however_many_brands_there_are_each_is_led_to(
+    console: Console, owner: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = console.world
+    await execute(
+        world,
+        "insert into brand_member (brand_id, user_id, role, created_at, updated_at) "
+        "values ($1, $2, 'viewer', now(), now())",
+        world.other_brand_id,
+        world.user_ids["owner"],
+    )
+    for page in (1, 2, 200):
+        monkeypatch.setattr(visit, "_BRANDS_A_PAGE", page)
+        text = (await owner.get("/console/")).text
+        tiles = re.findall(r'class="tile" href="/console/b/([^/]*)/"', text)
+        assert sorted(tiles) == ["acme", "rival"], page
+        assert (await owner.get("/console/b/rival/units")).status_code == 200
+        assert (await owner.get("/console/b/rival/mint")).status_code == 403
 
 
 async def test_the_api_never_reads_the_cookie(owner: Browser, door: Door) -> None:

@@ -100,7 +100,7 @@ async def set_status(visit: Visit, form: Form) -> Response:
     wanted = form.get("status")
     if wanted == "voided" and not _is_confirmed(form.get("confirmation"), found):
         problem = text("batch.void_not_confirmed", confirmation=_confirmation(found))
-        return await _batch_page(visit, problem=problem, status=400)
+        return await _batch_page(visit, Outcome(None, problem, 400), form.get("reason"))
     outcome = await tried(
         visit,
         "set_mint_batch_status",
@@ -122,11 +122,14 @@ async def retry(visit: Visit, _form: Form) -> Response:
 
 async def _done(visit: Visit, outcome: Outcome) -> Response:
     if outcome.answer is None:
-        return await _batch_page(visit, problem=outcome.problem, status=outcome.status)
+        return await _batch_page(visit, outcome)
     return go_to(visit.request, visit.here.url(f"batches/{_id(visit)}"))
 
 
-async def _batch_page(visit: Visit, *, problem: str | None = None, status: int = 200) -> Response:
+async def _batch_page(
+    visit: Visit, outcome: Outcome | None = None, void_reason: str | None = None
+) -> Response:
+    """`void_reason` is what was entered into a form that did not void: it stays open."""
     batch_id = _id(visit)
     found, packs, events, actors = await asyncio.gather(
         _batch(visit),
@@ -138,8 +141,9 @@ async def _batch_page(visit: Visit, *, problem: str | None = None, status: int =
         visit,
         "batch.html",
         section="batches",
-        status=status,
-        problem=problem,
+        status=outcome.status if outcome is not None else 200,
+        problem=outcome.problem if outcome is not None else None,
+        void_reason=void_reason,
         packs=packs["packs"],
         more_packs=packs["has_more"],
         events=events["events"],

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from mintage.console.acting import tried
+from mintage.console.acting import Outcome, tried
 from mintage.console.forms import Form
 from mintage.console.lists import listed
 from mintage.console.render import HEADERS, go_to, page
@@ -55,16 +55,20 @@ async def revoke(visit: Visit, form: Form) -> Response:
     visit.require("mint:write")
     unit_id = _id(visit)
     if form.get("confirmation") != "yes":
-        return await _unit_page(visit, problem=text("unit.revoke_not_confirmed"), status=400)
+        outcome = Outcome(None, text("unit.revoke_not_confirmed"), 400)
+        return await _unit_page(visit, outcome, form.get("reason"))
     outcome = await tried(
         visit, "revoke_mint_units", unit_ids=[str(unit_id)], reason=form.optional("reason")
     )
     if outcome.answer is None:
-        return await _unit_page(visit, problem=outcome.problem, status=outcome.status)
+        return await _unit_page(visit, outcome, form.get("reason"))
     return go_to(visit.request, visit.here.url(f"units/{unit_id}"))
 
 
-async def _unit_page(visit: Visit, *, problem: str | None = None, status: int = 200) -> Response:
+async def _unit_page(
+    visit: Visit, outcome: Outcome | None = None, reason: str | None = None
+) -> Response:
+    """`reason` is what was entered into a form that did not revoke: it stays open."""
     unit_id = _id(visit)
     found, scans = await asyncio.gather(
         _unit(visit, unit_id), visit.ask("list_scan_events", unit_id=unit_id, limit=_SCANS_MAX)
@@ -74,12 +78,13 @@ async def _unit_page(visit: Visit, *, problem: str | None = None, status: int = 
         visit,
         "unit.html",
         section="units",
-        status=status,
+        status=outcome.status if outcome is not None else 200,
         unit=found,
         scans=scans["scan_events"],
         more_scans=scans["has_more"],
         suspicion=next((each for each in _SUSPICIOUS if each in severities), None),
-        problem=problem,
+        problem=outcome.problem if outcome is not None else None,
+        reason=reason,
     )
 
 
