@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from io import FileIO
 from pathlib import Path
@@ -72,6 +72,14 @@ class StoredFile:
 
     byte_size: int
     sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListedFile:
+    """A file as a listing has it; `written_at` is by the store's own clock."""
+
+    path: str
+    written_at: datetime
 
 
 class PackStore:
@@ -173,13 +181,18 @@ class PackStore:
 
         await self._in_thread(delete)
 
-    async def paths(self, folder: str) -> AsyncIterator[list[str]]:
-        """All paths under `folder`, some hundred at a time. Raises `StorageFailure`."""
+    async def files(self, folder: str) -> AsyncIterator[list[ListedFile]]:
+        """All files under `folder`, some hundred at a time. Raises `StorageFailure`."""
         stream = await self._in_thread(
             lambda: iter(obstore.list(self._store, folder, chunk_size=_LISTED_AT_ONCE))
         )
         while (listed := await self._in_thread(lambda: next(stream, None))) is not None:
-            yield [entry["path"] for entry in listed]
+            yield [ListedFile(entry["path"], entry["last_modified"]) for entry in listed]
+
+    async def paths(self, folder: str) -> AsyncIterator[list[str]]:
+        """Their paths alone."""
+        async for files in self.files(folder):
+            yield [file.path for file in files]
 
     async def remove_unfinished(self, folder: str, age_s: float) -> int:
         """Remove what writers that died left of their files under `folder`; how many there were.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -96,7 +98,7 @@ async def _work(
 
 async def _assert_all_is_there(fleet: Machines, brand_id: str, before: dict[str, Minted]) -> None:
     assert "invariants hold" in await fleet.done("check")
-    # Without a worker first: it sweeps files that nothing in the database states.
+    # Without a worker first: it sweeps old files that nothing in the database states.
     door = await fleet.serve("web")
     resolver = await fleet.serve("resolver")
     service = await fleet.service(door)
@@ -116,12 +118,16 @@ async def _assert_all_is_there(fleet: Machines, brand_id: str, before: dict[str,
         _file(fleet, lost).unlink()
         told = await fleet.run("backup", str(fleet.folder / "backup"))
         assert (told.returncode, lost in told.stderr) == (0, True), told.stderr
+        old = _file(fleet, gone.packs[0]["storage_path"])
+        eight_days_ago = time.time() - 8 * 86400
+        os.utime(old, (eight_days_ago, eight_days_ago))
         fleet.start("mintage", "work")
 
         async def is_swept() -> bool:
-            return _files_of(fleet, gone) == 0
+            return not old.exists()
 
         await until(is_swept)
+        assert _files_of(fleet, gone) == PACKS - 1, "what is younger than a week is kept"
         for each in (before["in base"], before["in log"]):
             assert _files_of(fleet, each) == PACKS - (each is before["in log"])
         again = await brand.exported(before["in log"].mint_batch_id)

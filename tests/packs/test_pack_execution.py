@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
+import time
 from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
@@ -17,6 +19,7 @@ from mintage.operations.pack_files import PackClaim, PackOutcome, PackTools, wri
 from mintage.operations.pack_sweep import sweep_orphans
 from mintage.packs.formats import FORMATS
 from mintage.storage import PackStore, StorageFailure, StoredFile
+from mintage.worker.duties import duties_of
 from tests.packs.desk import Desk
 from tests.packs.reading import columns_of
 
@@ -202,6 +205,21 @@ async def test_after_a_kill_the_next_worker_goes_on_with_what_is_not_complete(de
     assert orphan in desk.files()
     assert await sweep_orphans(desk.transactions, desk.store) == 1
     assert desk.files() == {pack["storage_path"] for pack in packs}
+
+
+async def test_the_duty_keeps_a_file_of_no_pack_for_a_week(desk: Desk) -> None:
+    """A database that was brought back to a moment does not know files that came later (0294)."""
+    [pack] = await desk.exported(3)
+    young, old = (pack["storage_path"].replace("-1.csv", f"-{epoch}.csv") for epoch in (7, 8))
+    for path, days in ((young, 6.9), (old, 7.1), (pack["storage_path"], 30)):
+        file = desk.folder / path
+        if path != pack["storage_path"]:
+            file.write_bytes(b"of later")
+        written_at = time.time() - days * 86400
+        os.utime(file, (written_at, written_at))
+    (sweep,) = [duty for duty in duties_of(desk.store) if duty.name == "sweep files of no pack"]
+    await sweep.function(desk.transactions)
+    assert desk.files() == {pack["storage_path"], young}
 
 
 async def test_a_worker_that_comes_too_late_closes_nothing_and_removes_its_file(

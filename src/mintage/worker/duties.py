@@ -17,7 +17,7 @@ from mintage.operations.accounts import remove_old_sessions
 from mintage.operations.call import Transactions
 from mintage.operations.daily_checks import check_what_is_due
 from mintage.operations.mint_preflight import remove_old_preflights
-from mintage.operations.pack_sweep import sweep_drafts, sweep_orphans
+from mintage.operations.pack_sweep import ORPHANS_KEPT_S, sweep_drafts, sweep_orphans
 from mintage.operations.rate_limits import remove_old_rate_limits
 from mintage.operations.scan_recording import remove_old_scan_receipts, remove_old_scans
 from mintage.operations.tallies import fold_tallies
@@ -57,7 +57,7 @@ def duties_of(store: PackStore) -> tuple[Duty, ...]:
     """The duties of a worker process."""
 
     async def sweep(transactions: Transactions) -> None:
-        await sweep_orphans(transactions, store)
+        await sweep_orphans(transactions, store, age_s=ORPHANS_KEPT_S)
         await asyncio.to_thread(sweep_drafts)
 
     return (
