@@ -53,6 +53,7 @@ WARM_UP = 5
 CALLS_A_MINUTE = 1_000_000
 AIM = 15.0
 BARE = "/console/sign-in"
+LAST_MONTH = "select ensure_scan_event_partitions(now() - interval '7 days', 2)"
 SCAN_ROWS = """
 insert into scan_event (
   brand_id, id, scanned_at, unit_id, mint_batch_id, product_id, outcome, traffic_class, country, browser, os,
@@ -203,6 +204,7 @@ async def furnish(filled: Filled) -> dict[str, str]:
     product_id = await connection.fetchval(
         "select product_id from mint_batch where brand_id = $1 limit 1", filled.brand_id
     )
+    await connection.execute(LAST_MONTH)
     await connection.execute(SCAN_ROWS, filled.brand_id, product_id, SCANS)
     await connection.execute("vacuum analyze")
     await connection.close()

@@ -91,6 +91,8 @@ from (
 where brand_id = told.of_brand
   and id = told.of_id
 """
+LAST_MONTH = "select ensure_scan_event_partitions(now() - interval '7 days', 2)"
+"""Scans of some days ago may be of the month before this one."""
 SCANS = """
 insert into scan_event (
   brand_id, id, scanned_at, unit_id, mint_batch_id, product_id, outcome, traffic_class, country, browser, os,
@@ -198,6 +200,7 @@ async def furnish(demo: Demo, data: Path) -> None:
     if server is None:
         raise RuntimeError("the demo has a database of its own")
     connection = await asyncpg.connect(await embedded.ensure_database(server, DATABASE))
+    await connection.execute(LAST_MONTH)
     await connection.execute(SCANS, UUID(batch_id))
     await connection.execute(DAYS, UUID(demo.facts["brand_id"]))
     await connection.execute(DELIVERIES)

@@ -11,7 +11,7 @@ from dataclasses import replace
 import httpx2
 import pytest
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from mintage.console.app import RoutesByFolder, build_console, console_routes
 from mintage.console.cookies import COOKIE, THEME_COOKIE, Cookies
@@ -135,6 +135,17 @@ async def test_no_page_sets_a_cookie_but_signing_and_the_theme(
     ids = await stage(console)
     for pattern, _ in pages(console):
         assert "set-cookie" not in (await owner.get(filled(pattern, ids))).headers, pattern
+
+
+def test_every_page_of_a_brand_is_found_in_its_folder(console: Console) -> None:
+    routes = [route for route in console_routes(console.door) if "{slug}" in route.path]
+    folders = RoutesByFolder(routes)
+    for route in routes:
+        scope = {"type": "http", "method": "GET", "path": filled(route.path, {})}
+        match, found = folders.matches(scope)
+        assert (match, found["route"]) == (Match.FULL, route), route.path
+    for path in ("/console/b/acme", "/console/b/acme/nonsense", "/console/b/", "/elsewhere/units"):
+        assert folders.matches({"type": "http", "method": "GET", "path": path})[0] is Match.NONE
 
 
 def test_the_table_is_the_whole_console(console: Console) -> None:

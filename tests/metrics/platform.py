@@ -102,6 +102,7 @@ class Running:
         wrong = {"email": "owner@example.com", "password": "wrong password"}
         await self.client.post("/auth/v1/token?grant_type=password", json=wrong)
         await self.client.get("/console/sign-in")
+        await self.client.get("/console/b/acme/units/x")
         await self.client.get("/nothing/here")
 
 

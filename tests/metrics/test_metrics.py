@@ -98,6 +98,8 @@ async def test_what_a_platform_does_is_counted_and_the_page_has_every_metric(
     assert grew("mintage_http_requests_total", **submits, status="2xx") == 1
     assert grew("mintage_http_request_duration_seconds_count", route=submits["route"]) == 1
     assert grew("mintage_http_requests_total", door="console", route="/console/sign-in") == 1
+    of_unit = "/console/b/{slug}/units/{id}"
+    assert grew("mintage_http_requests_total", door="console", route=of_unit) == 1
     assert grew("mintage_http_requests_total", door="api", route="none", status="4xx") == 1
     assert _value(after, "mintage_database_reachable") == 1
     assert _value(after, "mintage_worker_running") == 1
