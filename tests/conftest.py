@@ -31,6 +31,11 @@ from tests.support.webhooks import SEALER
 from tests.support.world import World, build_world
 
 TEMPLATE = "mintage_template"
+# Scans of the time that tests are pinned to, and of some days ago, whatever month it is.
+MONTHS_OF_TESTS = """
+select ensure_scan_event_partitions('2026-11-01', 1);
+select ensure_scan_event_partitions(now() - interval '1 month', 1)
+"""
 
 log_plainly()
 
@@ -91,6 +96,11 @@ def template(server_dsn: str) -> str:
         finally:
             await connection.close()
         await migrate(with_database(server_dsn, name))
+        connection = await asyncpg.connect(with_database(server_dsn, name))
+        try:
+            await connection.execute(MONTHS_OF_TESTS)
+        finally:
+            await connection.close()
         return name
 
     return asyncio.run(build())

@@ -73,7 +73,7 @@ async def test_a_body_without_a_length_is_counted_while_it_is_read(api: Api) -> 
     response = await send(api, LISTING, chunks(2 * MIB))
     assert response.status_code == 413
     assert response.json()["code"] == "54000"
-    assert str(MIB) in response.json()["message"]
+    assert f"{MIB:,} bytes" in response.json()["message"]
 
 
 async def test_a_length_that_lies_is_not_believed(api: Api) -> None:
