@@ -3,8 +3,8 @@
 One resolver process, composed and listening as `mintage resolver` is (uvicorn, uvloop, httptools, limits on
 heads), against a bare ASGI application that selects one row by key with the same driver, on the same
 PostgreSQL in the same run; the bare one is served by uvicorn as it comes, without those limits. They
-alternate, and the medians of the pairs count. A process of its own loads them over loopback with a fixed
-number of requests on keep-alive connections.
+alternate, and the medians of the pairs count. A process of its own loads them, once they answer, over
+loopback with a fixed number of requests on keep-alive connections.
 After each run of the resolver it is stopped in order, and as many scans must be stored as were redirected.
 Aim: ≥ 1.5 ×. Printed besides: the 99th percentile of both, and the CPU time that each process spends on a
 request, its start left out.
@@ -50,6 +50,7 @@ AGENT = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 "
     "(KHTML, like Gecko) Version/17.0 Mobile/15E148 Safari/604.1"
 )
+READY = "ready"
 SELECT = "select id, mint_batch_id from mint_unit where brand_id = $1 and serial_number = $2"
 
 
@@ -68,7 +69,12 @@ async def serve_bare(app: Any, listener: socket.socket) -> None:
     )
     # uvicorn raises the signal again when it has stopped; there is a figure to print then.
     signal.signal(signal.SIGTERM, lambda *_: None)
-    await uvicorn.Server(config).serve(sockets=[listener])
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started:
+        await asyncio.sleep(0.01)
+    print(READY, flush=True)
+    await serving
 
 
 def cpu_s() -> float:
@@ -89,6 +95,7 @@ async def product_side(dsn: str, listener: socket.socket) -> None:
     settings = read_settings({})
     with stop_signals() as stopping:
         async with listen_on(listener, Front(None, resolver, settings), limits):
+            print(READY, flush=True)
             started_s = cpu_s()
             await stopping.wait()
     await buffer.stop()
@@ -159,7 +166,7 @@ async def load(port: int, host: str, paths: Sequence[str], requests: int, client
     seconds: list[float] = []
     events = [asyncio.Event() for _ in range(clients)]
     loop = asyncio.get_running_loop()
-    started = time.perf_counter()
+    started, started_s = time.perf_counter(), cpu_s()
     for event in events:
         await loop.create_connection(
             lambda event=event: _Client(rows, seconds, event),  # type: ignore[misc]
@@ -169,9 +176,10 @@ async def load(port: int, host: str, paths: Sequence[str], requests: int, client
     await asyncio.gather(*(event.wait() for event in events))
     elapsed_s = time.perf_counter() - started
     p99_ms = quantiles(seconds, n=100)[98] * 1000
-    print(
-        json.dumps({"rate": len(seconds) / elapsed_s, "p99_ms": p99_ms, "answered": len(seconds)})
-    )
+    answered = len(seconds)
+    load_us = (cpu_s() - started_s) * 1e6 / answered
+    figures = {"rate": answered / elapsed_s, "p99_ms": p99_ms, "answered": answered}
+    print(json.dumps(figures | {"load_us": load_us}))
 
 
 def measure(
@@ -192,6 +200,8 @@ def measure(
             serving, pass_fds=[listener.fileno()], stdout=subprocess.PIPE, text=True
         )
         try:
+            if server.stdout is None or server.stdout.readline().strip() != READY:
+                raise RuntimeError(f"the {side} does not start")
             loaded = subprocess.run(loading, check=True, stdout=subprocess.PIPE, text=True)
         finally:
             server.send_signal(signal.SIGTERM)
@@ -270,7 +280,9 @@ async def compare(options: argparse.Namespace) -> None:
         f"{median(row['resolver']['p99_ms'] for row in rows):.1f} ms, "
         f"bare {median(row['bare']['p99_ms'] for row in rows):.1f} ms; CPU of the serving process a "
         f"request {median(row['resolver']['cpu_us'] for row in rows):.0f} µs, "
-        f"bare {median(row['bare']['cpu_us'] for row in rows):.0f} µs"
+        f"bare {median(row['bare']['cpu_us'] for row in rows):.0f} µs; of the load "
+        f"{median(row['resolver']['load_us'] for row in rows):.0f} and "
+        f"{median(row['bare']['load_us'] for row in rows):.0f} µs"
     )
 
 

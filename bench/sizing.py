@@ -16,7 +16,6 @@ import tempfile
 import time
 from collections.abc import Awaitable
 from datetime import UTC, datetime
-from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -137,7 +136,7 @@ def _scan(call: Call, subject: Subject, dice: random.Random) -> Scan:
         subject=subject,
         outcome="already_active",
         traffic_class="human",
-        ip_prefix=IPv4Network(f"198.51.{dice.randrange(256)}.0/24"),
+        ip_prefix=f"198.51.{dice.randrange(256)}.0/24",
         browser="Mobile Safari 17",
         os="iOS 17",
         device="iPhone",

@@ -32,6 +32,7 @@ from mintage.db.connection import DatabaseRole, open_database
 from mintage.db.dsn import read_dsn
 from mintage.db.migrate import migrate, require_current_schema
 from mintage.db.replica import Replica
+from mintage.guarded_protocol import Taken, TakeOver
 from mintage.health import HEALTH_PATHS, LOOK_TIMEOUT_S, Health, StoreWatch, Vitals
 from mintage.keyring import open_secrets
 from mintage.listening import listen
@@ -358,6 +359,11 @@ class Front:
         if scope["type"] == "lifespan":
             raise RuntimeError("the doors are opened and closed by the composition root")
         await self._door_of(scope)(scope, receive, send)
+
+    def take_over(self, scope: Scope, taken: Taken) -> bool:
+        """Let a door that can do so take the request over, without a task."""
+        take_over: TakeOver | None = getattr(self._door_of(scope), "take_over", None)
+        return take_over is not None and take_over(scope, taken)
 
     def _door_of(self, scope: Scope) -> ASGIApp:
         path: str = scope["path"]

@@ -9,8 +9,9 @@ body that still arrives when it has been answered long ago is cut. Not here: bod
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
@@ -19,6 +20,9 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from mintage.settings import Limits
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 ANSWER_WITHOUT_BODY: Final = "mintage.answer_without_body"
 """An extension of the scope: `(status, header lines) -> bool` writes an answer of `content-length: 0`.
@@ -29,6 +33,30 @@ answer has to go by `send`.
 
 _BODY_GRACE_S = 5.0
 _LINGER_S = 1.0
+
+
+class Taken:
+    """A request that an application takes over, without a task: it calls one of these, once, at any time.
+
+    It does so where it has a method `take_over(scope, taken)`, which must not raise, and which answers True.
+    """
+
+    __slots__ = ("_cycle", "_protocol")
+
+    def __init__(self, protocol: GuardedProtocol, cycle: RequestResponseCycle) -> None:
+        self._protocol = protocol
+        self._cycle = cycle
+
+    def write(self, status: int, lines: bytes) -> bool:
+        """Answer as by `ANSWER_WITHOUT_BODY`."""
+        return _answer_without_body(self._cycle, status, lines)
+
+    def hand_over(self, app: ASGIApp) -> None:
+        """Have `app` answer in a task, as if the request had not been taken."""
+        self._protocol.start_task(self._cycle, app)
+
+
+TakeOver = Callable[[Any, Taken], bool]
 
 
 class _HeadRefused(Exception):
@@ -42,6 +70,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self._take_over: TakeOver | None = getattr(self.app, "take_over", None)
         # One timer a connection, seldom set: a deadline that moves on is only noted, and looked at when the
         # timer rings. Two timers a request would cost as much as its parsing.
         self._timer: asyncio.TimerHandle | None = None
@@ -51,6 +80,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_lines_max = self.limits.head_lines_max
         self._is_in_head = False
         self._is_in_body = False
+        self._is_idle = False
         self._head_bytes = 0
         self._unparsed_bytes = 0
         self._head_lines = 0
@@ -68,11 +98,17 @@ class GuardedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._has_refused:
             return
-        if self._deadline is None and not self._is_in_body:
-            # Also for bytes that begin no request, such as empty lines.
-            self._start_timer(self.limits.header_timeout_s)
+        if self._is_idle:
+            self._is_idle, self._deadline = False, None
         was_in_head = self._is_in_head
         super().data_received(data)
+        # Timed is only what has not come whole.
+        if self._deadline is None and not self._has_refused:
+            if self._is_in_body:
+                self._start_timer(self.limits.body_timeout_s + _BODY_GRACE_S)
+            elif self._is_in_head or not self._is_answering():
+                # Also for bytes that begin no request, such as empty lines.
+                self._start_timer(self.limits.header_timeout_s)
         if not (was_in_head and self._is_in_head) or self._has_refused:
             return
         # The parser hands a header over once it is whole: until then it is counted as it comes.
@@ -85,8 +121,6 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._is_in_head, self._is_in_body = True, False
         self._head_bytes = self._head_lines = self._unparsed_bytes = 0
-        if self._deadline is None:
-            self._start_timer(self.limits.header_timeout_s)
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
@@ -101,19 +135,45 @@ class GuardedProtocol(HttpToolsProtocol):
             # Trailers come here too, behind a body.
             self._refuse(431, "The headers are too large, or too many.")
             raise _HeadRefused
-        super().on_header(name, value)
+        # As there: one call less for each header.
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         self._is_in_head, self._is_in_body = False, True
-        self._start_timer(self.limits.body_timeout_s + _BODY_GRACE_S)
+        self._deadline = None
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         self._is_in_body = False
         self._deadline = None
+        if not self._is_answering():
+            self._begin_idling()
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        if self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+            return
+        # As there, but for its timer: ours waits already.
+        self.server_state.total_requests += 1
+        self.flow.resume_reading()
+        if self._deadline is None:
+            self._begin_idling()
+
+    def _begin_idling(self) -> None:
+        self._is_idle = True
+        self._start_timer(self.timeout_keep_alive)
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        take_over = self._take_over if app is self.app else None
+        if take_over is None or not take_over(cycle.scope, Taken(self, cycle)):
+            self.start_task(cycle, app)
+
+    def start_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Have `app` answer, as uvicorn does."""
         cycle.scope["extensions"] = {ANSWER_WITHOUT_BODY: partial(_answer_without_body, cycle)}  # type: ignore[dict-item]
         super()._start_asgi_task(cycle, app)
 

@@ -55,10 +55,11 @@ class Wire:
 
 
 @asynccontextmanager
-async def _wire(api: Api, limits: Limits) -> AsyncIterator[Wire]:
+async def _wire(api: Api, limits: Limits, keep_alive_s: float = 30) -> AsyncIterator[Wire]:
     door = replace(api.door, platform=replace(api.door.platform, limits=limits))
     config = server_config(build_api(door), limits)
     config.port = 0
+    config.timeout_keep_alive = keep_alive_s  # type: ignore[assignment]
     async with serving(config) as url:
         reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
         try:
@@ -106,6 +107,18 @@ async def test_an_idle_connection_lives_longer_than_a_head(api: Api) -> None:
             await wire.send(WHOLE)
             assert (await wire.answer())[0] == 200
             await asyncio.sleep(2 * QUICK.header_timeout_s)
+
+
+@pytest.mark.parametrize("body", [b"", b"x" * 10])
+async def test_an_idle_connection_is_closed_though_its_body_came_after_its_answer(
+    api: Api, body: bytes
+) -> None:
+    async with _wire(api, Limits(), keep_alive_s=0.2) as wire:
+        await wire.send(WHOLE[:-2] + b"content-length: %d\r\n\r\n" % len(body))
+        assert (await wire.answer())[0] == 200
+        await wire.send(body)
+        async with asyncio.timeout(Limits().header_timeout_s / 2):
+            assert await wire.rest() == b""
 
 
 async def test_a_slow_body_is_408_in_the_shape_of_its_door(api: Api) -> None:

@@ -7,7 +7,6 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_network
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
@@ -42,7 +41,7 @@ class Unit:
                 subject=self.subject,
                 outcome="already_active",
                 traffic_class="human",
-                ip_prefix=ip_network("203.0.113.0/24"),
+                ip_prefix="203.0.113.0/24",
                 browser=None,
                 os=None,
                 device=None,

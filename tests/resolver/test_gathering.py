@@ -63,6 +63,35 @@ async def test_a_query_sees_what_was_committed_since_the_one_before_it_in_its_tr
     assert database.transactions == 1
 
 
+async def test_the_next_query_goes_out_before_those_of_the_one_before_are_told(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minted = await desk.world.minted(1, activation_mode="active_at_mint")
+    [path] = await desk.urls(minted["mint_batch_id"])
+    _, _, gtin14, _, serial = path.split("/")
+    key = GtinSerial(gtin14, serial)
+    host = BASE_URL.partition("://")[2]
+    gatherer = KeyGatherer(desk.world.platform.database, Limits())
+    told: list[Found | BaseException | None] = []
+    queries: list[tuple[int, int]] = []
+
+    async def resolve_and_note(
+        connection: Connection, host: str, keys: Sequence[Key]
+    ) -> AtHost | None:
+        queries.append((len(keys), len(told)))
+        return await resolve_at_host(connection, host, keys)
+
+    monkeypatch.setattr("mintage.resolver.gathering.resolve_at_host", resolve_and_note)
+    for _ in range(100):
+        gatherer.ask(host, key, told.append)
+    async with asyncio.timeout(30):
+        while len(told) < 100:
+            await asyncio.sleep(0.01)
+    assert [keys for keys, _ in queries] == [50, 32, 18]
+    assert queries[0][1] == queries[1][1] == 0
+    assert {_status(found) for found in told if not isinstance(found, BaseException)} == {"active"}
+
+
 def _status(found: Found | None) -> str | None:
     assert found is not None
     _, subject = found

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import pytest
 
 from mintage.db.connection import DatabaseRole, Identity
+from mintage.db.joined import joined
 from mintage.db.queries import query
 from mintage.rules.gs1 import check_digit
 from tests.resolver.desk import HOST, Desk
@@ -60,6 +62,11 @@ INDEXES = {
 }
 
 
+def _columns(rows: Sequence[Row]) -> tuple[str, list[UUID | None], str, str]:
+    kinds, ids, gtins, texts = zip(*rows, strict=True)
+    return joined(kinds), list(ids), joined(gtins), joined(texts)
+
+
 async def test_each_kind_of_key_is_found_by_its_index_whatever_the_table(desk: Desk) -> None:
     rows = await _rows(desk)
     identity = Identity(DatabaseRole.RESOLVER)
@@ -67,9 +74,7 @@ async def test_each_kind_of_key_is_found_by_its_index_whatever_the_table(desk: D
         indexes = [*INDEXES[kind], "product_link_newest"]
         async with desk.world.platform.database.transaction(identity) as connection:
             before = await connection.fetch(USES, [*LARGE, *indexes])
-            found = await connection.fetch(
-                query("resolve", "at_host"), HOST, *([value] for value in row)
-            )
+            found = await connection.fetch(query("resolve", "at_host"), HOST, *_columns([row]))
             after = await connection.fetch(USES, [*LARGE, *indexes])
         uses = [now[0] - then[0] for now, then in zip(after, before, strict=True)]
         assert [each["key_no"] for each in found] == [1], kind
@@ -81,7 +86,7 @@ async def test_many_keys_at_once_are_each_found_by_their_index(desk: Desk) -> No
     rows = list((await _rows(desk)).values()) * 20
     identity = Identity(DatabaseRole.RESOLVER)
     async with desk.world.platform.database.transaction(identity) as connection:
-        found = await connection.fetch(query("resolve", "at_host"), HOST, *zip(*rows, strict=True))
+        found = await connection.fetch(query("resolve", "at_host"), HOST, *_columns(rows))
         uses = await connection.fetch(USES, LARGE)
     assert sorted(row["key_no"] for row in found) == list(range(1, len(rows) + 1))
     assert [row[0] for row in uses] == [0] * len(LARGE)
@@ -99,7 +104,7 @@ async def test_a_plan_made_before_a_table_grew_reads_by_key_all_the_same(desk: D
     async with database.transaction(identity) as connection:
         process = await connection.fetchval("select pg_backend_pid()")
         for rows in asked:
-            await connection.fetch(statement, HOST, *zip(*rows, strict=True))
+            await connection.fetch(statement, HOST, *_columns(rows))
     async with database.pool.acquire() as connection:
         await connection.execute(
             "insert into unit_state (brand_id, unit_id) select brand_id, id from mint_unit"
@@ -107,7 +112,7 @@ async def test_a_plan_made_before_a_table_grew_reads_by_key_all_the_same(desk: D
     async with database.transaction(identity) as connection:
         assert await connection.fetchval("select pg_backend_pid()") == process
         for rows in asked:
-            found = await connection.fetch(statement, HOST, *zip(*rows, strict=True))
+            found = await connection.fetch(statement, HOST, *_columns(rows))
             assert len(found) == len(rows)
         read = "select pg_stat_get_xact_tuples_returned('unit_state_pkey'::regclass)"
         assert await connection.fetchval(read) == sum(len(rows) for rows in asked)

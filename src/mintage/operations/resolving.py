@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
 from mintage.db.connection import Connection
+from mintage.db.joined import joined
 from mintage.db.queries import query
 from mintage.operations.call import Call
 from mintage.rules.lifecycle import UnitStatus, unit_status
@@ -136,10 +137,11 @@ async def resolve_at_host(connection: Connection, host: str, keys: Sequence[Key]
     At most `KEYS_MAX` keys; without any only the host is looked up. Needs a transaction as the
     resolver's role and no brand: the statement finds it (RESOLVER, "Which brand").
     """
-    rows = await connection.fetch(_AT_HOST, host, *_columns_of(keys))
+    kinds, ids, gtins, texts = _columns_of(keys)
+    rows = await connection.fetch(_AT_HOST, host, joined(kinds), ids, joined(gtins), joined(texts))
     if not rows:
         return None
-    first = rows[0]
+    first = next(row for row in rows if row["brand_id"] is not None)
     brand_host = BrandHost(first["brand_id"], first["brand_name"], first["base_url"], first["now"])
     return AtHost(brand_host, _subjects(rows, len(keys)))
 

@@ -7,7 +7,6 @@ here: listing scans (`scan_events`).
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Final
 
 from mintage.db.queries import query
@@ -16,7 +15,7 @@ from mintage.operations.arguments_telemetry import SUBJECT_HINT, RecordScanEvent
 from mintage.operations.call import Answer, Call, Transactions, new_id
 from mintage.operations.countries import Countries
 from mintage.operations.resolving import GtinLot, GtinSerial, Key, LotId, Subject, UnitId, resolve
-from mintage.operations.scanning import Scan, activate, record_scans
+from mintage.operations.scanning import Scan, activate, prefix_of, record_scans
 from mintage.operations.user_agents import agent_class, families
 from mintage.rules.gs1 import gtin14
 from mintage.rules.lifecycle import ScanOutcome
@@ -153,15 +152,10 @@ def _scan(
         subject=subject,
         outcome=outcome,
         traffic_class="human" if agent_class(user_agent) == "human" else "unknown",
-        ip_prefix=_prefix_of(context.ip) if context.ip is not None else None,
+        ip_prefix=prefix_of(context.ip) if context.ip is not None else None,
         browser=read.browser,
         os=read.os,
         device=read.device,
         path=(context.path or "")[:PATH_CHARACTERS_MAX],
         country=countries.of(context.ip),
     )
-
-
-def _prefix_of(address: IPv4Address | IPv6Address) -> IPv4Network | IPv6Network:
-    """The /24 of an IPv4 address, the /48 of an IPv6 one: all that is ever kept of it."""
-    return ip_network((address, 24 if address.version == 4 else 48), strict=False)

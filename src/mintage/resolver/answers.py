@@ -56,7 +56,7 @@ _REDIRECT: Final = (
 )
 _REDIRECT_LINES: Final = b"".join(
     b"%b: %b\r\n" % header for header in _REDIRECT if header[0] != b"content-length"
-)
+).decode("ascii")
 # What may stand in a query as it is (RFC 3986), and brackets, which clients send; all else is escaped.
 _QUERY_CHARACTERS: Final = "!$&'()*+,;=:@/?-._~%[]"
 _PLAIN_QUERY: Final = re.compile(rb"[A-Za-z0-9!$&'()*+,;=:@/?\-._~%\[\]]*")
@@ -70,7 +70,10 @@ class Answer(NamedTuple):
     headers: tuple[_Header, ...]
     body: bytes = b""
     lines: bytes = b""
-    """The headers as they are written, without the length, of a well formed answer without a body."""
+    """The headers as they are written, without the length, of a well formed answer without a body.
+
+    `headers` is then empty.
+    """
 
     async def send(self, scope: Scope, send: Send) -> None:
         """Send it; without its body, which the headers still describe, in answer to HEAD."""
@@ -78,8 +81,9 @@ class Answer(NamedTuple):
             write = scope.get("extensions", {}).get(ANSWER_WITHOUT_BODY)
             if write is not None and write(self.status, self.lines):
                 return
+        headers = self.headers or _headers_of(self.lines)
         has_body = scope["method"] != "HEAD"
-        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": self.body if has_body else b""})
 
 
@@ -100,13 +104,13 @@ def options_answer() -> Answer:
 def redirect(location: str, linkset_url: str) -> Answer:
     """307 to `location`; `linkset_url` is the asked for URL without its query."""
     link = _LINKSET_FORM % linkset_url
-    link_value, location_value = link.encode("ascii"), location.encode("ascii")
-    lines = b""
     if link.isprintable() and location.isprintable():
-        # No end of a line is in them; else they go the long way, which refuses them.
-        lines = b"%blink: %b\r\nlocation: %b\r\n" % (_REDIRECT_LINES, link_value, location_value)
-    headers = (*_REDIRECT, (b"link", link_value), (b"location", location_value))
-    return Answer(307, headers, lines=lines)
+        # No end of a line is in them.
+        lines = f"{_REDIRECT_LINES}link: {link}\r\nlocation: {location}\r\n"
+        return Answer(307, (), lines=lines.encode("ascii"))
+    # They go the long way, which refuses them.
+    values = (b"link", link.encode("ascii")), (b"location", location.encode("ascii"))
+    return Answer(307, (*_REDIRECT, *values))
 
 
 @lru_cache(maxsize=_PAGES_REMEMBERED)
@@ -146,6 +150,11 @@ def value_of(query: bytes, name: str) -> str:
 
 def _is_ours(pair: bytes) -> bool:
     return unquote_to_bytes(pair.partition(b"=")[0]) in _OUR_NAMES
+
+
+def _headers_of(lines: bytes) -> tuple[_Header, ...]:
+    pairs = (line.partition(b": ") for line in lines.removesuffix(b"\r\n").split(b"\r\n"))
+    return (*((name, value) for name, _, value in pairs), (b"content-length", b"0"))
 
 
 def page_answer(

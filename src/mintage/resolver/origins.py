@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from ipaddress import ip_network
 from typing import Final, NamedTuple
 
 from mintage.forwarded import Address, Network, address_of, client_behind, is_within, networks_of
 
-__all__ = ["Address", "Network", "Origin", "TrustedProxies", "prefix_of"]
+__all__ = ["Address", "Network", "Origin", "TrustedProxies"]
 
 _REMEMBERED: Final = 4096
 
@@ -51,12 +50,6 @@ def _direct(peer_text: str | None, host: bytes) -> Origin:
     return Origin(
         _host(host.decode("latin-1")), address_of(peer_text) if peer_text is not None else None
     )
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def prefix_of(address: Address) -> Network:
-    """The /24 of an IPv4 address, the /48 of an IPv6 one: all that is ever kept of it."""
-    return ip_network((address, 24 if address.version == 4 else 48), strict=False)
 
 
 def _elements(headers: Mapping[bytes, bytes], name: bytes) -> list[str]:

@@ -19,7 +19,7 @@ from mintage.operations.resolving import (
     ProductShown,
     find_product_shown,
 )
-from mintage.resolver.gathering import Found, KeyGatherer, TooManyWaiting
+from mintage.resolver.gathering import Found, KeyGatherer, Told, TooManyWaiting
 from mintage.settings import Limits
 
 
@@ -61,6 +61,15 @@ class Reader:
                 if is_final(key, found):
                     return found
         return await self._on_primary.find(host, key)
+
+    @property
+    def can_ask(self) -> bool:
+        """True where `ask` answers: there is no replica, whose answer has to be waited for and weighed."""
+        return self._replica is None
+
+    def ask(self, host: str, key: Key | None, told: Told) -> None:
+        """As `KeyGatherer.ask`, of the primary."""
+        self._on_primary.ask(host, key, told)
 
     async def product_shown(self, host: BrandHost, product_id: UUID) -> ProductShown | None:
         """What the public sees of a product of the host's brand, or None."""

@@ -20,17 +20,24 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
+from asyncpg.pgproto import pgproto
 
 from mintage.db.connection import AWAY_ERRORS, BUSY_ERRORS, Database, DatabaseRole, Identity
 from mintage.meters import RESOLVER
 from mintage.operations.call import ANONYMOUS, Call
 from mintage.operations.countries import NO_COUNTRIES, Countries
 from mintage.operations.resolving import Subject
-from mintage.operations.scanning import Scan, TrafficClass, ensure_months, record_scans
-from mintage.operations.user_agents import NO_FAMILIES, Families, families
-from mintage.resolver.origins import Address, prefix_of
+from mintage.operations.scanning import (
+    Scan,
+    TrafficClass,
+    ensure_months,
+    prefix_of,
+    record_scans,
+)
+from mintage.operations.user_agents import NO_FAMILIES, Families, agent_class, families
+from mintage.resolver.origins import Address
 from mintage.rules.lifecycle import ScanOutcome
-from mintage.rules.unit_ids import uuid7_of
+from mintage.rules.unit_ids import uuid7_octets
 from mintage.settings import Limits
 from mintage.telemetry import logger
 
@@ -109,7 +116,8 @@ class ScanBuffer:
 
     async def run(self) -> None:
         """Write scans as they come, until `stop`."""
-        # The first call reads the library's rules: before there are requests that wait.
+        # The first calls read the libraries' rules: before there are requests that wait.
+        agent_class("Mozilla/5.0")
         self._read_agent("")
         while not self._is_stopping.is_set():
             await self._has_work.wait()
@@ -243,7 +251,7 @@ class ScanBuffer:
     def _scan_of(self, seen: SeenScan, octets: bytes) -> Scan:
         read = self._read_agent(seen.user_agent)
         return Scan(
-            id=uuid7_of(int(seen.scanned_at.timestamp() * 1000), octets),
+            id=pgproto.UUID(uuid7_octets(int(seen.scanned_at.timestamp() * 1000), octets)),
             scanned_at=seen.scanned_at,
             subject=seen.subject,
             outcome=seen.outcome,

@@ -51,10 +51,17 @@ def _times_alpha(value: int, exponent: int) -> int:
     return _POWERS[(_LOGARITHM[value] + exponent) % 31] if value else 0
 
 
-# By place and character: αⁱ·x, what a character adds to the check value of a serial.
-_PRODUCTS = [
-    {character: _times_alpha(value, place) for character, value in _VALUE_OF.items()}
-    for place in range(SERIAL_LENGTH)
+# A serial is one number of 80 bits, as Python reads base 32 with these digits instead of its characters.
+_DIGITS = bytes.maketrans(ALPHABET.encode(), b"0123456789abcdefghijklmnopqrstuv")
+# The check value is linear: each of its bits is the parity of some of the number's bits. These are they.
+_CHECKED_BITS = [
+    sum(
+        1 << 5 * (_CHECK_POSITION - place) + bit
+        for place in range(SERIAL_LENGTH)
+        for bit in range(5)
+        if _times_alpha(1 << bit, place) >> check_bit & 1
+    )
+    for check_bit in range(5)
 ]
 
 # The body is written two characters (ten bits) at a time; both tables are indexed by those bits.
@@ -161,10 +168,15 @@ def has_valid_check_character(serial: str) -> bool:
 
 def shape_has_valid_check_character(serial: str) -> bool:
     """As `has_valid_check_character`, for a value that is known to be of the generated shape."""
-    total = 0
-    for products, character in zip(_PRODUCTS, serial, strict=True):
-        total ^= products[character]
-    return total == 0
+    bits = int(serial.encode("ascii").translate(_DIGITS), 32)
+    one, two, three, four, five = _CHECKED_BITS
+    return not (
+        (bits & one).bit_count() & 1
+        or (bits & two).bit_count() & 1
+        or (bits & three).bit_count() & 1
+        or (bits & four).bit_count() & 1
+        or (bits & five).bit_count() & 1
+    )
 
 
 def brought_serial_problem(value: str) -> str | None:

@@ -42,10 +42,11 @@ def uuid7(created_at_ms: int, random_bytes: RandomBytes) -> uuid.UUID:
     )
 
 
-def uuid7_of(created_at_ms: int, octets: bytes) -> uuid.UUID:
-    """The same from 10 random octets that are there already, of which 74 bits are used."""
+def uuid7_octets(created_at_ms: int, octets: bytes) -> bytes:
+    """Such an id's 16, from 10 random ones that are there already, of which 74 bits are used."""
     bits = int.from_bytes(octets, "big")
-    return _uuid7(created_at_ms, bits & (2**TAG_BITS - 1), bits >> (80 - TAIL_BITS))
+    tail = bits >> (80 - TAIL_BITS)
+    return _uuid7_int(created_at_ms, bits & (2**TAG_BITS - 1), tail).to_bytes(16, "big")
 
 
 def unit_id_high(low: uuid.UUID) -> uuid.UUID:
@@ -128,10 +129,14 @@ def unit_nos_of(
 
 
 def _uuid7(created_at_ms: int, tag: int, tail: int) -> uuid.UUID:
+    return uuid.UUID(int=_uuid7_int(created_at_ms, tag, tail))
+
+
+def _uuid7_int(created_at_ms: int, tag: int, tail: int) -> int:
     if not 0 <= created_at_ms < 2**_TIME_BITS:
         raise ValueError(f"a UUIDv7 has 48 bits of milliseconds, not {created_at_ms}")
     head = created_at_ms << 16 | _VERSION << TAG_BITS | tag
-    return uuid.UUID(int=head << 64 | _VARIANT << TAIL_BITS | tail)
+    return head << 64 | _VARIANT << TAIL_BITS | tail
 
 
 def _head_of(low: uuid.UUID) -> int:

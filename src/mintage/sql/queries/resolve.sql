@@ -2,16 +2,18 @@
 
 -- name: at_host
 -- role: mintage_resolver
--- Nothing but the host is read out here, where no brand is set yet.
+-- Nothing but the host is read out here, where no brand is set yet. The first row alone tells of it.
 select
-  h.brand_id,
-  b.name as brand_name,
-  h.base_url,
-  clock_timestamp() as now,
+  case when r.ordinality > 1 then null else h.brand_id end as brand_id,
+  case when r.ordinality > 1 then null else b.name end as brand_name,
+  case when r.ordinality > 1 then null else h.base_url end as base_url,
+  case when r.ordinality > 1 then null else clock_timestamp() end as now,
   r.*
 from brand_host h
 join brand b on b.id = h.brand_id
-left join lateral resolve(h.brand_id, $2, $3, $4, $5) as r on true
+left join lateral resolve(
+  h.brand_id, string_to_array($2, E'\x1f'), $3, string_to_array($4, E'\x1f', ''), string_to_array($5, E'\x1f', '')
+) with ordinality as r on true
 where h.host = $1
   and h.verified_at is not null
   and b.deleting_at is null

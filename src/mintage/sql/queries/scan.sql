@@ -102,16 +102,23 @@ group by counted.metric, lot.mint_batch_id
 -- The unit's row is what racing recorders take turns at: what it says after these scans judges them.
 with scan as (
   select
-    *,
-    (scanned_at at time zone 'UTC')::date as day,
-    max((scanned_at at time zone 'UTC')::date) over (partition by unit_id) as last_day
+    s.*,
+    at.scanned_at,
+    (at.scanned_at at time zone 'UTC')::date as day,
+    max((at.scanned_at at time zone 'UTC')::date) over (partition by s.unit_id) as last_day
   from unnest(
-    $2::uuid[], $3::timestamptz[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $8::text[], $9::text[],
-    $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[]
+    string_to_array($2, E'\x1f', '')::uuid[], $3::float8[],
+    string_to_array($4, E'\x1f', '')::uuid[], string_to_array($5, E'\x1f', '')::uuid[],
+    string_to_array($6, E'\x1f', '')::uuid[], string_to_array($7, E'\x1f', '')::uuid[],
+    string_to_array($8, E'\x1f', ''), string_to_array($9, E'\x1f', ''),
+    string_to_array($10, E'\x1f', ''), string_to_array($11, E'\x1f', ''),
+    string_to_array($12, E'\x1f', ''), string_to_array($13, E'\x1f', ''),
+    string_to_array($14, E'\x1f', ''), string_to_array($15, E'\x1f', '')
   ) as s (
-    id, scanned_at, unit_id, mint_lot_id, mint_batch_id, product_id, outcome, traffic_class,
+    id, scanned_s, unit_id, mint_lot_id, mint_batch_id, product_id, outcome, traffic_class,
     ip_prefix, browser, os, device, path, country
   )
+  cross join lateral (select to_timestamp(s.scanned_s)) as at (scanned_at)
 ), counted as (
   insert into tally_delta (brand_id, day, metric, mint_batch_id, delta)
   select $1, day, 'scans', mint_batch_id, count(*)
