@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from mintage.packs.context import PackContext
 from mintage.packs.label_fonts import LINE_HEIGHT, Font, FontWeight, font_of
@@ -46,9 +45,8 @@ _HEADING_SHARE: Final = 0.7
 _DETAIL_COMFORTABLE_PT: Final = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class SetLine:
-    """A line where it stands: `baseline_mm` from the label's top."""
+class SetLine(NamedTuple):
+    """A line where it stands: `baseline_mm` from the label's top. A tuple: every label has a few new ones."""
 
     weight: FontWeight
     size_pt: float

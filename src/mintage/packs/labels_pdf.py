@@ -89,7 +89,7 @@ class _Writer:
             context.brand_name,
             context.generated_at,
         )
-        self._frames: dict[tuple[int, int, int], _Frame] = {}
+        self._frames: dict[tuple[tuple[int, ...], int], _Frame] = {}
         self._marks = _PageMarks(
             _crop_marks(sheet) if options.crop_marks else [], _note_baseline(sheet)
         )
@@ -107,7 +107,7 @@ class _Writer:
             self._finish_page()
         symbol = symbol_of(row, self._options.symbol, self._options.error_correction)
         details = self._text.details(row)
-        frame = self._frame(symbol, TextAmount(len(self._headings), len(details)))
+        frame = self._frame(symbol, len(details))
         operators = self._operators
         operators.append(self._corners[self._position])
         operators += frame.above
@@ -132,9 +132,9 @@ class _Writer:
             for line in lines
         ]
 
-    def _frame(self, symbol: Symbol, amount: TextAmount) -> _Frame:
-        """What labels with such a symbol and so many lines have in common."""
-        key = (symbol.width, symbol.height, amount.details)
+    def _frame(self, symbol: Symbol, details: int) -> _Frame:
+        """What labels with such a symbol and so many details have in common."""
+        key = (symbol.modules.shape, details)
         found = self._frames.get(key)
         if found is not None:
             return found
@@ -144,7 +144,7 @@ class _Writer:
             symbol.height,
             self._options.module_mm,
             self._options.quiet_zone_modules,
-            amount,
+            TextAmount(len(self._headings), details),
         )
         layout = lay_out(self._sheet, needs)
         bottom_mm = self._sheet.label_height_mm - layout.symbol_top_mm - layout.symbol_height_mm
