@@ -75,6 +75,8 @@ class Limits:
     scans_kept_days: int = 400
     store_retry_s: float = 30.0
     store_retries_max: int = 5
+    store_pause_s: float = 5.0
+    store_pause_s_max: float = 60.0
     webhooks_max: int = 20
     webhook_sends_at_once: int = 8
     webhook_sends_at_once_each: int = 2

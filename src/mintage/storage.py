@@ -49,6 +49,7 @@ _PART_NAME_BITS: Final = 63
 _PATH: Final = re.compile(r"(?:(?!\.\.?/)[a-z0-9._-]+/)*(?!\.\.?$)[a-z0-9._-]+")
 _SCHEMES: Final = ("s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss", "https")
 _STATUS: Final = re.compile(r"status code: (\d{3})(?:.*?<Code>(\w{1,60})</Code>)?", re.DOTALL)
+_FULL: Final = "507"
 _NO_CREDENTIALS: Final = re.compile(r"169\.254\.169\.254|metadata\.google|MissingAccount")
 
 _Result = TypeVar("_Result")
@@ -115,20 +116,23 @@ class PackStore:
             return
         try:
             await self._in_thread(lambda: next(iter(obstore.list(self._store, chunk_size=1)), None))
-        except StoreAway as failure:
+        except StorageFailure as failure:
             wrong = _what_is_wrong(str(failure.__cause__))
             if wrong is None:
-                raise
+                raise StoreAway("the store cannot be looked into") from failure.__cause__
             raise SettingsError(f"MINTAGE_STORAGE_URL={self._title}: {wrong}") from None
 
-    async def put(self, path: str, chunks: Iterable[bytes | memoryview]) -> StoredFile:
-        """Write `chunks` to `path`, all or nothing, and make it last.
+    async def put(
+        self, path: str, chunks: Iterable[bytes | memoryview], *, name: str | None = None
+    ) -> StoredFile:
+        """Write `chunks` to `path`, all or nothing, and make it last. `name`, of `A-Za-z0-9._-`, is what a
+        store elsewhere calls the file towards who opens it there.
 
         Raises `FileTaken` where there is a file already, as far as the store can tell; `StorageFailure`.
         """
-        return await self._in_thread(lambda: self._put(path, chunks))
+        return await self._in_thread(lambda: self._put(path, chunks, name))
 
-    async def put_file(self, path: str, file: Path) -> StoredFile:
+    async def put_file(self, path: str, file: Path, *, name: str | None = None) -> StoredFile:
         """The same with the bytes of a local file, a part at a time. Raises `StorageFailure`."""
 
         def parts() -> Iterator[bytes]:
@@ -136,7 +140,7 @@ class PackStore:
                 while part := opened.read(READ_BYTES):
                     yield part
 
-        return await self.put(path, parts())
+        return await self.put(path, parts(), name=name)
 
     async def get(self, path: str, start: int, stop: int) -> AsyncIterator[bytes]:
         """The bytes `start` … `stop` − 1, a part at a time; each part is a read of its own.
@@ -209,11 +213,13 @@ class PackStore:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except GenericError as error:
-            raise StoreAway("the store is away") from error
+            if self._local_root is None and _may_pass(str(error)):
+                raise StoreAway("the store is away") from error
+            raise StorageFailure("the store refused") from error
         except (BaseError, OSError) as error:
             raise StorageFailure(f"the store failed: {type(error).__name__}") from error
 
-    def _put(self, path: str, chunks: Iterable[bytes | memoryview]) -> StoredFile:
+    def _put(self, path: str, chunks: Iterable[bytes | memoryview], name: str | None) -> StoredFile:
         digest = hashlib.sha256()
         byte_size = 0
 
@@ -227,7 +233,7 @@ class PackStore:
         if self._local_root is not None:
             self._write(self._local_root, path, counted())
         else:
-            self._send(path, counted())
+            self._send(path, counted(), _attributes(name or path.replace("/", "-")))
         return StoredFile(byte_size, digest.hexdigest())
 
     def _write(self, root: Path, path: str, content: Iterable[bytes | memoryview]) -> None:
@@ -247,10 +253,11 @@ class PackStore:
                 part.unlink(missing_ok=True)
             self._flush_to_disk(opened, root, file)
 
-    def _send(self, path: str, content: Iterator[bytes | memoryview]) -> None:
+    def _send(
+        self, path: str, content: Iterator[bytes | memoryview], attributes: dict[str, str]
+    ) -> None:
         """Send a new file to the store elsewhere. Parts cannot be made to depend on there being none:
         that is asked before."""
-        attributes = _attributes(path)
         beginning = bytearray()
         for chunk in content:
             beginning += chunk
@@ -382,6 +389,13 @@ def _what_is_wrong(answer: str) -> str | None:
     return None
 
 
+def _may_pass(answer: str) -> bool:
+    """Whether it is to be waited for: a store that did not answer, or has a trouble of its own."""
+    match = _STATUS.search(answer)
+    is_full = match is not None and match[1] == _FULL
+    return not is_full and _what_is_wrong(answer) is None
+
+
 def _look_into_directory(root: Path, *, writes: bool) -> None:
     try:
         with os.scandir(root) as entries:
@@ -401,14 +415,11 @@ def _look_into_directory(root: Path, *, writes: bool) -> None:
         ) from None
 
 
-def _attributes(path: str) -> dict[str, str]:
+def _attributes(name: str) -> dict[str, str]:
     """What the store says of a file to whoever opens it by a signed URL: an attachment, never a page."""
-    *_, group, name = path.split("/")
-    index, _, epoch_and_extension = name.partition("-")
-    extension = epoch_and_extension.rpartition(".")[2]
     return {
         "Content-Type": "application/octet-stream",
-        "Content-Disposition": f'attachment; filename="{group}-{index}.{extension}"',
+        "Content-Disposition": f'attachment; filename="{name}"',
         "Cache-Control": "private, no-store",
     }
 

@@ -20,7 +20,7 @@ from mintage.operations.leases import Lease, OwedLeases, give_back
 from mintage.operations.pack_execution import process_payload_pack
 from mintage.operations.steps import Step
 from mintage.perform import Platform
-from mintage.storage import PackStore, open_pack_store
+from mintage.storage import PackStore, StorageFailure, StoredFile, open_pack_store
 from tests.support.exactly import assert_minted_exactly, assert_packed_exactly
 from tests.support.minting import (
     broken_cycles,
@@ -32,6 +32,7 @@ from tests.support.minting import (
     item_of,
     job_of,
     let_leases_lapse,
+    rows,
     transactions,
     value,
     with_limits,
@@ -218,6 +219,43 @@ async def test_a_lapse_that_another_has_counted_is_taken_off_again(world: World)
     item = await item_of(world, submitted)
     assert item is not None
     assert (item["attempts"], item["lease_epoch"], item["lease_owner"] is None) == (0, 2, False)
+
+
+async def test_a_lapse_is_taken_off_once_however_often_its_lease_is_given_back(
+    world: World,
+) -> None:
+    submitted = await world.submit(await world.product(), 10)
+    lost = await claimed(world)
+    for _ in range(2):
+        await let_leases_lapse(world)
+        await claimed(world)
+    assert await _attempts(world, submitted) == 2
+    for _ in range(2):
+        await give_back(transactions(world), lost.lease)
+        assert await _attempts(world, submitted) == 1
+
+
+async def test_a_pack_keeps_the_attempts_that_are_not_of_the_lease_given_back(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lease whose giving back was not answered is given back again, after another has failed."""
+    world = with_limits(world, backoff_s=(0.0, 0.0))
+    submitted = await world.minted(2)
+    await world.rpc("request_payload_packs", mint_batch_id=submitted["mint_batch_id"])
+    store = open_pack_store(None, tmp_path)
+    statement = "select ref_id, attempts, lease_epoch from work_item where runnable_at < 'infinity'"
+
+    async def broken(*_: object, **__: object) -> StoredFile:
+        raise StorageFailure("the disk is full")
+
+    monkeypatch.setattr(PackStore, "put", broken)
+    assert (await process_payload_pack(transactions(world), store)).result == "retried"
+    (item,) = await rows(world, statement)
+    first = Lease("payload_pack", world.brand_id, item["ref_id"], item["lease_epoch"])
+    assert (await process_payload_pack(transactions(world), store)).result == "retried"
+    await give_back(transactions(world), first)
+    (item,) = await rows(world, statement)
+    assert (item["attempts"], item["lease_epoch"]) == (2, 2)
 
 
 async def test_an_attempt_after_the_next_chunk_is_not_taken_off(

@@ -104,10 +104,12 @@ class _Halted(PackStore):
         self._inner, self._halts_after = store, halts_after
         self.has_halted, self.may_go_on = asyncio.Event(), asyncio.Event()
 
-    async def put(self, path: str, chunks: Iterable[bytes | memoryview]) -> StoredFile:
+    async def put(
+        self, path: str, chunks: Iterable[bytes | memoryview], *, name: str | None = None
+    ) -> StoredFile:
         if not self._halts_after:
             await self._halt()
-        written = await self._inner.put(path, chunks)
+        written = await self._inner.put(path, chunks, name=name)
         if self._halts_after:
             await self._halt()
         return written
@@ -144,7 +146,7 @@ async def test_a_pack_is_not_written_over_a_file_of_the_same_epoch(
 ) -> None:
     submitted = await _asked(world)
     second, first, third = await _two_under_one_epoch(world, store, halts_after=True)
-    assert (second.result, first.result, third.result) == ("lost", "completed", "completed")
+    assert (second.result, first.result, third.result) == ("postponed", "completed", "completed")
     await assert_packed_exactly(world, submitted, tmp_path, 1)
     assert await broken_invariants(world) == {}
 
@@ -163,6 +165,7 @@ async def test_a_taken_path_is_no_attempt_and_the_next_epoch_has_another(
     world: World, store: PackStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first worker is gone for good after it has written."""
+    world = with_limits(world, store_pause_s=0.0)
     submitted = await _asked(world)
 
     def die(step: Step) -> None:
@@ -174,7 +177,7 @@ async def test_a_taken_path_is_no_attempt_and_the_next_epoch_has_another(
         with pytest.raises(KeyboardInterrupt):
             await process_payload_pack(transactions(world), store)
     await _forget_the_claim(world)
-    assert (await process_payload_pack(transactions(world), store)).result == "lost"
+    assert (await process_payload_pack(transactions(world), store)).result == "postponed"
     item = await row(
         world, "select attempts, lease_epoch from work_item where runnable_at < 'infinity'"
     )
@@ -182,6 +185,32 @@ async def test_a_taken_path_is_no_attempt_and_the_next_epoch_has_another(
     for _ in ("pack", "manifest"):
         assert (await process_payload_pack(transactions(world), store)).result == "completed"
     await assert_packed_exactly(world, submitted, tmp_path, 1)
+
+
+async def test_a_store_that_calls_every_path_taken_is_not_asked_without_end(
+    world: World, store: PackStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _asked(world)
+
+    async def taken(*_: object, **__: object) -> StoredFile:
+        raise FileTaken("a file of this path is there already")
+
+    monkeypatch.setattr(PackStore, "put", taken)
+    waiting = with_limits(world, store_pause_s=3600.0, store_pause_s_max=7200.0)
+    outcome = await process_payload_pack(transactions(waiting), store)
+    assert (outcome.result, outcome.error) == ("postponed", "STORAGE_FAILED")
+    assert (await process_payload_pack(transactions(waiting), store)).result == "idle"
+    await execute(
+        world,
+        "update work_item set runnable_at = clock_timestamp() where runnable_at < 'infinity'",
+    )
+    hasty = with_limits(world, store_pause_s=0.0, backoff_s=(0.0, 0.0))
+    results = []
+    while (outcome := await process_payload_pack(transactions(hasty), store)).result != "idle":
+        results.append(outcome.result)
+        assert len(results) < 20
+    assert results == ["postponed", "postponed", "retried", "retried", "failed"]
+    assert await broken_invariants(world) == {}
 
 
 async def test_a_file_is_written_once_and_stays_as_it_is(store: PackStore) -> None:

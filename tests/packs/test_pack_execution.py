@@ -229,7 +229,9 @@ async def test_a_worker_that_comes_too_late_closes_nothing_and_removes_its_file(
     late_may_close, late_has_written = asyncio.Event(), asyncio.Event()
 
     class LateStore(PackStore):
-        async def put(self, path: str, chunks: Iterable[bytes | memoryview]) -> StoredFile:
+        async def put(
+            self, path: str, chunks: Iterable[bytes | memoryview], *, name: str | None = None
+        ) -> StoredFile:
             written = await desk.store.put(path, chunks)
             late_has_written.set()
             await late_may_close.wait()
@@ -299,7 +301,7 @@ async def test_a_failed_attempt_waits_before_the_next(
     desk = desk.with_limits(backoff_s=(3600.0, 7200.0))
     await desk.request((await desk.world.minted(2))["mint_batch_id"])
 
-    async def full(*_: object) -> StoredFile:
+    async def full(*_: object, **__: object) -> StoredFile:
         raise StorageFailure("the disk is full")
 
     monkeypatch.setattr(PackStore, "put", full)
@@ -381,9 +383,13 @@ async def test_a_batch_voided_while_a_pack_is_written_gets_no_pack(
     put = PackStore.put
 
     async def put_and_void(
-        self: PackStore, path: str, chunks: Iterable[bytes | memoryview]
+        self: PackStore,
+        path: str,
+        chunks: Iterable[bytes | memoryview],
+        *,
+        name: str | None = None,
     ) -> StoredFile:
-        written = await put(self, path, chunks)
+        written = await put(self, path, chunks, name=name)
         await desk.void(batch_id)
         return written
 

@@ -79,6 +79,23 @@ async def test_a_second_request_answers_the_open_group(world: World) -> None:
     assert len(await payloads(world, "payload_packs_requested")) == 1
 
 
+async def test_a_request_with_other_options_than_the_open_groups_is_refused(world: World) -> None:
+    batch_id = (await world.minted(3))["mint_batch_id"]
+    asked = {"mint_batch_id": batch_id, "format": "qr_svg"}
+    first = await world.rpc("request_payload_packs", **asked, options={"error_correction": "Q"})
+    answer = await world.rpc("request_payload_packs", **asked)
+    (reason,) = answer["blocking_reasons"]
+    assert (answer["ok"], reason["code"]) == (False, "EXPORT_OPTIONS_DIFFER")
+    assert str(first["export_group_id"]) in reason["message"]
+    assert "(error_correction)" in reason["message"]
+    same = await world.rpc("request_payload_packs", **asked, options={"error_correction": "Q"})
+    assert same == first | {"is_duplicate": True}
+    await _execute(world, "update export_group set options = '{}'")
+    defaults = await world.rpc("request_payload_packs", **asked, options={"error_correction": "M"})
+    assert defaults == first | {"is_duplicate": True}
+    assert await _value(world, "select count(*) from export_group") == 1
+
+
 async def test_racing_requests_make_one_group(world: World) -> None:
     batch_id = (await world.minted(3))["mint_batch_id"]
     answers, errors = await raced(

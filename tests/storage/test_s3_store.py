@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -244,23 +245,74 @@ async def test_an_error_that_passes_is_not_noticed(server: S3Server, opened: Ope
         weather.close()
 
 
-async def test_a_store_that_stays_away_costs_an_attempt_and_no_more(
+async def test_a_store_that_stays_away_costs_no_attempt(
     server: S3Server, opened: Opener, world: World, tmp_path: Path
 ) -> None:
     weather = Weather(server.endpoint)
     try:
         store = opened(limits=IMPATIENT, AWS_ENDPOINT_URL=weather.endpoint)
-        desk = Desk(world, store, tmp_path).with_limits(backoff_s=(0.0, 0.0))
+        desk = Desk(world, store, tmp_path).with_limits(store_pause_s=40.0, store_pause_s_max=100.0)
         await desk.request((await world.minted(2))["mint_batch_id"])
         weather.drops_left = 1000
-        outcome = await desk.process()
-        assert (outcome.result, outcome.error) == ("retried", "STORAGE_FAILED")
+        pauses = []
+        for _ in range(5):
+            outcome = await desk.process()
+            assert (outcome.result, outcome.error) == ("postponed", "STORAGE_AWAY")
+            (pack,) = await desk.packs()
+            assert (pack["status"], pack["error"]) == ("pending", "STORAGE_AWAY")
+            pauses.append(await pause_s(desk))
+            assert (await desk.process()).result == "idle"
+            await desk.execute(END_PAUSES)
+        assert [round(each, -1) for each in pauses] == [40, 80, 100, 100, 100]
         weather.drops_left = 0
         assert (await desk.process()).result == "completed"
         (pack,) = await desk.packs()
+        assert pack["error"] is None
         assert await store.head(pack["storage_path"]) == pack["byte_size"]
     finally:
         weather.close()
+
+
+async def test_a_store_that_is_stopped_and_started_again_is_waited_for(
+    opened: Opener, world: World, tmp_path: Path
+) -> None:
+    await Desk(world, opened(), tmp_path).request((await world.minted(2))["mint_batch_id"])
+    stopped = opened(limits=IMPATIENT, AWS_ENDPOINT_URL="http://127.0.0.1:9")
+    desk = Desk(world, stopped, tmp_path)
+    for _ in range(4):
+        assert (await desk.process()).error == "STORAGE_AWAY"
+        await desk.execute(END_PAUSES)
+    assert (await desk.row(ITEM))["attempts"] == 0
+    started = replace(desk, store=opened())
+    assert [each.result for each in await started.process_all()] == ["completed"]
+
+
+async def test_a_store_that_refuses_costs_an_attempt(
+    opened: Opener, world: World, tmp_path: Path
+) -> None:
+    store = opened(AWS_ACCESS_KEY_ID=READER_KEY_ID, AWS_SECRET_ACCESS_KEY=READER_SECRET)
+    desk = Desk(world, store, tmp_path)
+    await desk.request((await world.minted(2))["mint_batch_id"])
+    outcome = await desk.process()
+    assert (outcome.result, outcome.error) == ("retried", "STORAGE_FAILED")
+    assert (await desk.row(ITEM))["attempts"] == 1
+
+
+ITEM = "select attempts, runnable_at from work_item where runnable_at < 'infinity'"
+END_PAUSES = (
+    "update work_item set runnable_at = clock_timestamp() "
+    "where runnable_at between clock_timestamp() and 'infinity' and runnable_at < 'infinity'"
+)
+
+
+async def pause_s(desk: Desk) -> float:
+    """How long the only item waits, which has had no attempt."""
+    item = await desk.row(
+        "select attempts, extract(epoch from runnable_at - clock_timestamp())::double precision as pause_s "
+        "from work_item where runnable_at < 'infinity'"
+    )
+    assert item["attempts"] == 0
+    return float(item["pause_s"])
 
 
 # Packs in it
@@ -350,6 +402,25 @@ async def test_a_signed_url_leads_on_to_the_store_where_the_brand_allows_it(
         assert (await client.get(other)).status_code == 403
     events = await desk.events(redirected["mint_batch_id"], "payload_pack_downloaded")
     assert len(events) == 1
+
+
+@pytest.mark.parametrize("profile", [None, "bartender"])
+async def test_the_store_calls_a_file_by_the_name_in_the_manifest(
+    window: Window, desk: Desk, store: PackStore, profile: str | None
+) -> None:
+    await desk.world.rpc("update_brand_settings", patch={"redirect_signed_urls": True})
+    await desk.request((await desk.world.minted(2))["mint_batch_id"], profile=profile)
+    await desk.process_all()
+    told = await desk.manifest()
+    content = await read(store, told["storage_path"], 0, told["byte_size"])
+    names = [pack["name"] for pack in json.loads(content)["packs"]]
+    (pack,) = await desk.packs()
+    answer = await window.open(await window.signed(pack["storage_path"]))
+    async with httpx2.AsyncClient() as client:
+        opened = await client.get(answer.headers["location"])
+    assert [opened.headers["content-disposition"]] == [
+        f'attachment; filename="{name}"' for name in names
+    ]
 
 
 async def test_the_stores_url_lives_no_longer_than_the_one_that_led_to_it(

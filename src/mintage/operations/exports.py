@@ -5,6 +5,7 @@ Not here: writing the files (`pack_execution`) and handing them out (`downloads`
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final
 from uuid import UUID
@@ -19,7 +20,7 @@ from mintage.operations.arguments_exports import ListPayloadPacks, RequestPayloa
 from mintage.operations.call import Answer, BlockingReason, Call, Refused, TryAgain
 from mintage.operations.events import record_event
 from mintage.operations.listing import page_answer, start_position
-from mintage.operations.pack_choice import read_choice, reasons_against, settle_profile
+from mintage.operations.pack_choice import PackChoice, read_choice, reasons_against, settle_profile
 from mintage.packs import signed_manifest
 from mintage.rules.lifecycle import EXPORTABLE_BATCH_STATUSES
 from mintage.tracing import current_traceparent
@@ -52,7 +53,8 @@ async def request_payload_packs(call: Call, arguments: RequestPayloadPacks) -> A
     """Queue the packs of a minted batch; an open group of the same format and profile is answered.
 
     Answers `{ok, export_group_id, pack_count, status, is_duplicate}`, or `ok: false` with
-    `BATCH_NOT_MINTED`, `BATCH_VOIDED` or the format's reasons. 400 for an unknown batch, format,
+    `BATCH_NOT_MINTED`, `BATCH_VOIDED`, the format's reasons, or `EXPORT_OPTIONS_DIFFER` if the open group has
+    other options. 400 for an unknown batch, format,
     profile or option.
     """
     choice = read_choice(arguments)
@@ -81,7 +83,7 @@ async def request_payload_packs(call: Call, arguments: RequestPayloadPacks) -> A
         current_traceparent(),
     )
     if group_id is None:
-        return await _open_group(call, arguments, profile)
+        return await _open_group(call, arguments, choice, profile)
     await _insert_packs(call, arguments, profile, group_id, batch["product_id"], slices)
     await record_event(
         call,
@@ -162,13 +164,21 @@ def _refusal(reasons: list[BlockingReason]) -> Refused:
     return Refused({"ok": False, "blocking_reasons": [reason.as_answer() for reason in reasons]})
 
 
-async def _open_group(call: Call, arguments: RequestPayloadPacks, profile: str | None) -> Answer:
+async def _open_group(
+    call: Call, arguments: RequestPayloadPacks, choice: PackChoice, profile: str | None
+) -> Answer:
     group = await call.connection.fetchrow(
         _OPEN_GROUP, call.brand_id, arguments.mint_batch_id, arguments.format, profile
     )
     if group is None:
         # It was open at the insert and is finished now: the next attempt makes a new one.
         raise TryAgain
+    if others := _other_options(choice, group["options"]):
+        message = (
+            f"The export group {group['id']} of this batch, format and profile is {group['status']}, with "
+            f"other options ({', '.join(others)}): ask again once it is finished, or with its options."
+        )
+        raise _refusal([BlockingReason("EXPORT_OPTIONS_DIFFER", message)])
     return {
         "ok": True,
         "export_group_id": group["id"],
@@ -176,6 +186,17 @@ async def _open_group(call: Call, arguments: RequestPayloadPacks, profile: str |
         "status": group["status"],
         "is_duplicate": True,
     }
+
+
+def _other_options(choice: PackChoice, kept: Mapping[str, object]) -> list[str]:
+    """The names of the options that are not those of a group, whose release may have known fewer."""
+    wanted = choice.stored_options()
+    defaults = choice.format.options_model().model_dump(mode="json")
+    return sorted(
+        name
+        for name in wanted.keys() | kept
+        if wanted.get(name) != kept.get(name, defaults.get(name))
+    )
 
 
 async def _insert_packs(

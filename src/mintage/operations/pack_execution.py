@@ -40,7 +40,7 @@ from mintage.packs.context import PackUnreadable
 from mintage.packs.workshop import Workshop
 from mintage.rules.lifecycle import EventType
 from mintage.secrets import ManifestKey
-from mintage.storage import FileTaken, PackStore, StorageFailure, StoredFile
+from mintage.storage import FileTaken, PackStore, StorageFailure, StoreAway, StoredFile
 from mintage.telemetry import logger
 from mintage.tracing import Origin, work_span
 
@@ -54,6 +54,7 @@ _LOCK_TO_CLOSE: Final = query("export", "lock_to_close")
 _LOCK_BATCH: Final = query("export", "lock_batch")
 _COMPLETE_PACK: Final = query("export", "complete_pack")
 _FAIL_PACK: Final = query("export", "fail_pack")
+_POSTPONE: Final = query("work_item", "postpone")
 _PUT_PACK_BACK: Final = query("export", "put_pack_back")
 _FINISH_GROUP: Final = query("export", "finish_group")
 _EXPORT_BATCH: Final = query("export", "export_batch")
@@ -106,11 +107,12 @@ async def _write(transactions: Transactions, claim: PackClaim, tools: PackTools)
         raise
     except LeaseLost:
         return claim.outcome("lost", "LEASE_LOST")
-    except FileTaken:
-        # The server forgot a claim (a failover may) and gave its epoch out again: that file is not ours to
-        # remove, it may be what the pack states. The next epoch has a path of its own.
-        await give_back(transactions, claim.lease)
-        return claim.outcome("lost", "LEASE_LOST")
+    except (StoreAway, FileTaken) as error:
+        # Whatever file there is stays. One that was there before is not ours to remove, it may be what the
+        # pack states: the server forgot a claim (a failover may), and gave its epoch out again.
+        outcome = await _postpone(transactions, claim, error)
+        meters.PACKS.labels(claim.format_name, outcome.result).inc()
+        return outcome
     except Exception as error:  # noqa: BLE001 - booked as an attempt and logged, never lost
         outcome = await _book_failure(transactions, claim, error)
     meters.PACKS.labels(claim.format_name, outcome.result).inc()
@@ -310,6 +312,40 @@ async def _finish_group(call: Call, group_id: UUID, batch_id: UUID) -> None:
     )
 
 
+async def _postpone(
+    transactions: Transactions, claim: PackClaim, failure: StoreAway | FileTaken
+) -> PackOutcome:
+    """Let the pack wait without an attempt; a store that says again and again that its next path is taken
+    has failed."""
+    limits = transactions.limits
+    is_away = isinstance(failure, StoreAway)
+    error: PackError = "STORAGE_AWAY" if is_away else "STORAGE_FAILED"
+    lease = claim.lease
+    key = (lease.kind, lease.brand_id, lease.ref_id, lease.epoch, OWNER)
+    pauses_s = (limits.store_pause_s, limits.store_pause_s_max)
+    try:
+        async with transactions.call(claim.brand_id) as call:
+            times = await call.connection.fetchval(_POSTPONE, *key, *pauses_s)
+            if times is None:
+                return claim.outcome("lost", "LEASE_LOST")
+            # Whoever has written to a path that is taken may close the pack still: it stays as it is.
+            if is_away:
+                await call.connection.execute(_PUT_PACK_BACK, claim.brand_id, claim.pack_id, error)
+    except AWAY_ERRORS:
+        transactions.owed_leases.add(lease)
+        raise
+    if not is_away and times > limits.attempts_max:
+        return await _book_failure(transactions, claim, failure)
+    _log.warning(
+        "a pack waits for the store",
+        payload_pack_id=str(claim.pack_id),
+        times=times,
+        code=error,
+        exc_info=failure,
+    )
+    return claim.outcome("postponed", error)
+
+
 async def _book_failure(
     transactions: Transactions, claim: PackClaim, failure: Exception
 ) -> PackOutcome:
@@ -339,7 +375,7 @@ async def _book_failure(
             await _fail(call, claim.pack_id, claim.epoch, error)
             steps.reached("pack_failed")
             return claim.outcome("failed", error)
-        await call.connection.execute(_PUT_PACK_BACK, claim.brand_id, claim.pack_id)
+        await call.connection.execute(_PUT_PACK_BACK, claim.brand_id, claim.pack_id, error)
     return claim.outcome("retried", error)
 
 

@@ -27,18 +27,20 @@ from mintage.packs.columns import UnitColumns
 from mintage.packs.context import PackContext, PackOptions
 from mintage.packs.formats import FORMATS, file_extension_of
 from mintage.packs.making import make_file, pack_chunks
-from mintage.packs.print_profiles import PROFILES
+from mintage.packs.print_profiles import PROFILES, PackPlace
+from mintage.packs.tables import PLAIN
 from mintage.packs.workshop import Workshop
 from mintage.secrets import ManifestKey
 from mintage.storage import PackStore, StoredFile
 from mintage.tracing import Origin
 
-PackResult = Literal["idle", "completed", "retried", "failed", "lost"]
+PackResult = Literal["idle", "completed", "retried", "postponed", "failed", "lost"]
 PackError = Literal[
     "BATCH_VOIDED",
     "LEASE_LOST",
     "INTEGRITY_CHECK_FAILED",
     "STORAGE_FAILED",
+    "STORAGE_AWAY",
     "INTERNAL",
 ]
 DRAFTS_PREFIX: Final = "mintage-pack-"
@@ -46,7 +48,11 @@ DRAFTS_PREFIX: Final = "mintage-pack-"
 
 @dataclass(frozen=True, slots=True)
 class PackOutcome:
-    """What became of one call. `idle`: nothing to do; `lost`: another worker has the pack now."""
+    """What became of one call.
+
+    `idle`: nothing to do; `lost`: another worker has the pack now; `postponed`: the store is away, which is
+    no attempt.
+    """
 
     result: PackResult
     brand_id: UUID | None = None
@@ -115,6 +121,20 @@ def file_path(claim: PackClaim) -> str:
     return f"{claim.brand_id}/{claim.export_group_id}/{name}"
 
 
+def file_name(claim: PackClaim) -> str:
+    """What the file is called where it is downloaded, and in the group's manifest."""
+    profile = PROFILES[claim.facts.profile] if claim.facts.profile is not None else PLAIN
+    place = PackPlace(
+        export_group_id=claim.export_group_id,
+        mint_batch_id=claim.batch.mint_batch_id,
+        product_sku=claim.facts.product_sku,
+        pack_index=claim.pack_index,
+        pack_count=claim.facts.pack_count,
+        extension=file_extension_of(claim.format_name),
+    )
+    return profile.file_name_of(place)
+
+
 async def write_file(transactions: Transactions, claim: PackClaim, tools: PackTools) -> StoredFile:
     """Write the pack to `file_path`. Raises `SliceIncomplete`, `PackUnreadable`, `StorageFailure`,
     `LeaseLost`, and what a format or the driver raises."""
@@ -143,14 +163,15 @@ async def _write(
         await renew(transactions, claim.lease, transactions.limits.pack_lease_s)
 
     if not pack_format.is_heavy and pack_format.verify is None:
-        return await store.put(path, _told(pack_chunks(name, context, columns)))
+        chunks = _told(pack_chunks(name, context, columns))
+        return await store.put(path, chunks, name=file_name(claim))
     with TemporaryDirectory(prefix=DRAFTS_PREFIX) as folder:
         draft = Path(folder, "pack")
         if workshop is None:
             await asyncio.to_thread(make_file, name, context, columns, draft)
         else:
             await workshop.make(name, context, columns, draft, beginning=begin)
-        return await store.put_file(path, draft)
+        return await store.put_file(path, draft, name=file_name(claim))
 
 
 async def _write_manifest(
@@ -164,7 +185,7 @@ async def _write_manifest(
             call, _context(claim), batch.unit_id_low, batch.requested_quantity
         )
     chunks = iter([signed_manifest.signed_manifest(content, tools.manifest_key)])
-    return await tools.store.put(file_path(claim), _told(chunks))
+    return await tools.store.put(file_path(claim), _told(chunks), name=file_name(claim))
 
 
 def _told(chunks: Iterator[bytes | memoryview]) -> Iterator[bytes | memoryview]:

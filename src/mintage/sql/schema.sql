@@ -436,6 +436,7 @@ create table export_group (
   completed_at    timestamptz,
   request_id      text,
   traceparent     text,
+  brand_settings  jsonb,
   primary key (brand_id, id),
   foreign key (brand_id, mint_batch_id) references mint_batch (brand_id, id)
 );
@@ -703,15 +704,17 @@ create index clone_signal_age on clone_signal (brand_id, day, unit_id);
 
 -- (M) The queue.
 create table work_item (
-  kind        text collate "C" not null check (kind in ('mint_job', 'payload_pack')),
-  brand_id    uuid not null,
-  ref_id      uuid not null,
-  enqueued_at timestamptz not null,
-  runnable_at timestamptz not null,
-  lease_owner text,
-  lease_until timestamptz,
-  lease_epoch bigint not null default 0,
-  attempts    integer not null default 0,
+  kind          text collate "C" not null check (kind in ('mint_job', 'payload_pack')),
+  brand_id      uuid not null,
+  ref_id        uuid not null,
+  enqueued_at   timestamptz not null,
+  runnable_at   timestamptz not null,
+  lease_owner   text,
+  lease_until   timestamptz,
+  lease_epoch   bigint not null default 0,
+  attempts      integer not null default 0,
+  lapsed_epochs bigint[] not null default '{}',
+  postponed     integer not null default 0,
   primary key (kind, brand_id, ref_id),
   check ((lease_owner is null) = (lease_until is null))
 );

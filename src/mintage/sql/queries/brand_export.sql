@@ -142,7 +142,7 @@ order by id
 -- role: mintage_service
 select
   brand_id, id, mint_batch_id, format, profile, options, status, pack_count, created_by, created_by_type,
-  created_at, completed_at, request_id, traceparent
+  created_at, completed_at, request_id, traceparent, brand_settings
 from export_group
 where brand_id = $1
 order by id

@@ -67,14 +67,18 @@ where brand_id = $1
 -- name: insert_group
 insert into export_group (
   brand_id, id, mint_batch_id, format, profile, options, status, pack_count, created_by, created_by_type, created_at,
-  request_id, traceparent
+  request_id, traceparent, brand_settings
 )
-values ($1, $2, $3, $4, $5, $6, 'pending', $7, $8, $9, $10, $11, $12)
+select
+  $1, $2, $3, $4, $5, $6, 'pending', $7, $8, $9, $10, $11, $12,
+  jsonb_build_object('gcp_length', gcp_length, 'biz_location', biz_location, 'read_point', read_point)
+from brand
+where id = $1
 on conflict (brand_id, mint_batch_id, format, profile) where status in ('pending', 'generating') do nothing
 returning id
 
 -- name: open_group
-select id, pack_count, status
+select id, pack_count, status, options
 from export_group
 where brand_id = $1
   and mint_batch_id = $2
@@ -200,9 +204,18 @@ select
   product.name as product_name,
   product_batch.batch_number as product_batch_number,
   brand.name as brand_name,
-  brand.gcp_length,
-  brand.biz_location,
-  brand.read_point,
+  case
+    when export_group.brand_settings is null then brand.gcp_length
+    else (export_group.brand_settings ->> 'gcp_length')::smallint
+  end as gcp_length,
+  case
+    when export_group.brand_settings is null then brand.biz_location
+    else export_group.brand_settings ->> 'biz_location'
+  end as biz_location,
+  case
+    when export_group.brand_settings is null then brand.read_point
+    else export_group.brand_settings ->> 'read_point'
+  end as read_point,
   host.base_url,
   export_group.options,
   export_group.status as group_status,
@@ -264,6 +277,7 @@ with removed as (
 completed as (
   update payload_pack
   set status = 'completed',
+    error = null,
     storage_path = $4,
     byte_size = $5,
     sha256 = $6,
@@ -349,7 +363,8 @@ order by export_group_id, pack_index, id
 -- name: put_pack_back
 -- role: mintage_service
 update payload_pack
-set status = 'pending'
+set status = 'pending',
+  error = $3
 where brand_id = $1
   and id = $2
   and status = 'generating'

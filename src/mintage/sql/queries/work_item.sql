@@ -48,7 +48,12 @@ claimed as (
   set lease_owner = $2,
     lease_until = clock_timestamp() + make_interval(secs => $3::double precision),
     lease_epoch = lease_epoch + 1,
-    attempts = attempts + chosen.has_lapsed::integer
+    attempts = attempts + chosen.has_lapsed::integer,
+    lapsed_epochs = case
+      when not chosen.has_lapsed then lapsed_epochs
+      when attempts = 0 then array[lease_epoch]
+      else lapsed_epochs || lease_epoch
+    end
   from chosen
   where work_item.kind = $1
     and work_item.brand_id = chosen.brand_id
@@ -79,7 +84,12 @@ claimed as (
   set lease_owner = $3,
     lease_until = clock_timestamp() + make_interval(secs => $4::double precision),
     lease_epoch = lease_epoch + 1,
-    attempts = attempts + chosen.has_lapsed::integer
+    attempts = attempts + chosen.has_lapsed::integer,
+    lapsed_epochs = case
+      when not chosen.has_lapsed then lapsed_epochs
+      when attempts = 0 then array[lease_epoch]
+      else lapsed_epochs || lease_epoch
+    end
   from chosen
   where work_item.kind = $1
     and work_item.brand_id = chosen.brand_id
@@ -121,22 +131,39 @@ where kind = $1
   and lease_owner = $5
 returning lease_epoch
 
+-- name: postpone
+-- role: mintage_service
+-- What cannot be done yet waits, without an attempt: $6 seconds, each time twice as long, $7 at most.
+update work_item
+set lease_owner = null,
+  lease_until = null,
+  postponed = postponed + 1,
+  runnable_at = clock_timestamp()
+    + make_interval(secs => least($6::double precision * power(2, least(postponed, 16)), $7::double precision))
+where kind = $1
+  and brand_id = $2
+  and ref_id = $3
+  and lease_epoch = $4
+  and lease_owner = $5
+returning postponed
+
 -- name: give_back
 -- role: mintage_service
 -- The lease of epoch $4 ends without an attempt. Where it has lapsed and was claimed by another since, that
--- claim has counted it: it is taken off again, unless a chunk was committed since (the job had minted $6 then),
--- which began the count anew. An epoch that the server has forgotten and given to another owner than $5 stays.
+-- claim has counted it: it is taken off again, once, unless a chunk was committed since (the job had minted $6
+-- then), which began the count anew. An epoch that the server has forgotten and given to another owner than $5 stays.
 update work_item
 set lease_owner = case when lease_epoch = $4 then null else lease_owner end,
   lease_until = case when lease_epoch = $4 then null else lease_until end,
   runnable_at = case when lease_epoch = $4 then clock_timestamp() else runnable_at end,
-  attempts = case when lease_epoch = $4 then attempts else greatest(attempts - 1, 0) end
+  attempts = case when lease_epoch = $4 then attempts else greatest(attempts - 1, 0) end,
+  lapsed_epochs = array_remove(lapsed_epochs, $4)
 where kind = $1
   and brand_id = $2
   and ref_id = $3
   and (
     (lease_epoch = $4 and lease_owner = $5)
-    or (lease_epoch > $4 and not exists (
+    or (lease_epoch > $4 and $4 = any (lapsed_epochs) and not exists (
       select from mint_batch
       where brand_id = $2
         and mint_job_id = $3
