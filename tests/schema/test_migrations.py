@@ -21,6 +21,7 @@ from mintage.db.migrate import (
     migrate,
     require_current_schema,
 )
+from tests.conftest import MONTHS_OF_TESTS
 from tests.schema.catalog import connected, new_database, snapshot
 
 MIGRATE = (
@@ -67,6 +68,7 @@ async def test_the_schema_file_is_the_sum_of_the_migrations(
     async with connected(empty_dsn) as by_file, connected(dsn) as by_migrations:
         async with by_file.transaction():
             await by_file.execute(schema)
+        await by_file.execute(MONTHS_OF_TESTS)
         written, added_up = await snapshot(by_file), await snapshot(by_migrations)
     assert len(written) > 300, "the snapshot sees next to nothing"
     different = {

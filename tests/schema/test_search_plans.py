@@ -109,7 +109,8 @@ def scanned(server_dsn: str, template: str) -> Iterator[Scanned]:
 
     async def filled() -> Scanned:
         found = await fill_database(with_database(server_dsn, name))
-        now = datetime.now(UTC)
+        # A week into a month: at its beginning one partition would have too few rows to need an index.
+        now = datetime(2026, 12, 8, tzinfo=UTC)
         async with connected(found.dsn) as connection:
             await connection.execute(
                 "select ensure_scan_event_partitions($1, 2)", now - timedelta(days=20)
