@@ -77,7 +77,7 @@ def is_resolvers(path: str, others: Collection[str]) -> bool:
     """
     if path == DESCRIPTION_PATH or path.startswith(RESOLVER_PREFIXES):
         return True
-    segments = path.split("/")[1:]
+    segments = path.split("/")[1:] or [""]  # `OPTIONS *` has no slash
     return segments[0] not in others and any(map(_is_meant_as_identifier, segments))
 
 
