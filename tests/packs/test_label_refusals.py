@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -102,6 +103,25 @@ def test_what_does_not_fit_is_refused_with_figures(
 ) -> None:
     (reason,) = reasons(options)
     assert all(figure in reason for figure in figures), reason
+
+
+@pytest.mark.parametrize(
+    ("size", "symbol", "field"),
+    [((28, 17.5), "qr", "serial"), ((24, 14), "gs1_datamatrix", "serial")],
+)
+def test_a_label_that_would_cut_a_serial_is_refused_and_the_width_that_is_named_fits(
+    size: tuple[float, float], symbol: str, field: str
+) -> None:
+    def of(width_mm: float) -> dict[str, Any]:
+        custom = {"label_width_mm": width_mm, "label_height_mm": size[1]}
+        return {"sheet": "custom", "custom": custom, "symbol": symbol, "module_mm": 0.4}
+
+    told = reasons(of(size[0]))
+    (serial,) = [reason for reason in told if f"The text of {field} takes" in reason]
+    wider = re.search(r"that is ([0-9.]+) mm wider would fit", serial)
+    assert wider is not None
+    assert reasons(of(size[0] + float(wider[1]) + 0.1)) == []
+    assert reasons(of(size[0]) | {"text": ["product_name"]}) == []
 
 
 def test_the_module_that_a_refusal_names_does_fit() -> None:

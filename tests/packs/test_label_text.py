@@ -96,6 +96,18 @@ def test_what_does_not_fit_is_cut_with_an_ellipsis() -> None:
     assert lines[-1].text == "SN 1234"
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["SN WWWWWWWWWWWWWWWW", "(21) WWWWWWWWWWWWWWWWWWWW", "GTIN 09506000134352", "LOT MMMMMMMMMM"],
+)
+def test_what_names_a_unit_is_smaller_rather_than_cut(line: str) -> None:
+    (placed,) = set_text(box(12, 10), (), [line])
+    assert placed.text == line
+    assert width_mm(placed) <= 12 + 1e-6
+    (sku,) = set_text(box(12, 10), (), ["SKU WWWWWWWWWWWWWWWWWWWW"])
+    assert sku.text.endswith("…")
+
+
 def test_a_long_line_does_not_make_the_others_small() -> None:
     url = "id.example.com/01/09506000134352/21/J9WXRCH3QS2CSRND?and=more"
     serial, address = set_text(box(30), [], ["SN 1234", url])

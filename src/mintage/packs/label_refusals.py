@@ -7,21 +7,35 @@ fits (`label_layout`), and sheets that are none (`label_sheets`).
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from string import ascii_uppercase, digits
 from typing import Final
 from uuid import UUID
 
 from mintage.packs.context import PackOptions, PackRefusal, PackSubject, UnitFacts
-from mintage.packs.label_layout import DoesNotFit, Needs, TextAmount, lay_out
+from mintage.packs.label_fonts import font_of
+from mintage.packs.label_layout import (
+    LEAST_PT,
+    POINT_MM,
+    DoesNotFit,
+    Layout,
+    Needs,
+    TextAmount,
+    lay_out,
+)
 from mintage.packs.label_options import LabelsPdfOptions, TextField
 from mintage.packs.label_sheets import Sheet
+from mintage.packs.label_text import uncut_lines, width_of_random
 from mintage.packs.labels_pdf import CROP_MARGIN_MM
 from mintage.packs.rows import UnitRow
 from mintage.packs.symbols import QUIET_ZONE_MODULES, SymbolFault, symbol_of
 from mintage.rules.gs1 import VALUE_LENGTH_MAX
+from mintage.rules.serials import ALPHABET
 
 # What takes the most room in every symbology: no digits, and no two neighbours of one case.
 _WIDEST: Final = "aB;"
 _CAPITALS: Final = "AZ"
+# Of which brought serials and lot codes are mostly made.
+_CODE_CHARACTERS: Final = digits + ascii_uppercase
 _ELLIPSIS: Final = "…"
 _NEVER: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _SERIAL_MODE_LACKS: Final[frozenset[TextField]] = frozenset({"lot"})
@@ -50,7 +64,7 @@ def refuse_labels_pdf(subject: PackSubject) -> list[PackRefusal]:
         )
     elif isinstance(sheet, Sheet):
         try:
-            lay_out(sheet, _needs(subject, options))
+            reasons += _cut_reasons(subject, options, lay_out(sheet, _needs(subject, options)))
         except (DoesNotFit, SymbolFault) as fault:
             reasons.append(str(fault))
     return [PackRefusal("FORMAT_NOT_APPLICABLE", reason) for reason in reasons]
@@ -114,6 +128,41 @@ def _needs(subject: PackSubject, options: LabelsPdfOptions) -> Needs:
         options.quiet_zone_modules,
         TextAmount(headings, details),
     )
+
+
+def _cut_reasons(subject: PackSubject, options: LabelsPdfOptions, layout: Layout) -> list[str]:
+    """Why a GTIN, serial or lot would not be whole at the smallest size."""
+    if layout.below is None:
+        return []
+    reasons = []
+    left_mm = layout.below.width_mm
+    for fields, width in uncut_lines(options, _widths(subject)):
+        taken_mm = width * LEAST_PT * POINT_MM
+        if taken_mm > left_mm:
+            reasons.append(
+                f"The text of {' and '.join(fields)} takes {taken_mm:.1f} mm at {LEAST_PT:g} pt, and "
+                f"{left_mm:.1f} mm are left for it: a label that is {taken_mm - left_mm:.1f} mm wider would "
+                "fit, or ask for text without it."
+            )
+    return reasons
+
+
+def _widths(subject: PackSubject) -> dict[TextField, float]:
+    row = largest_row(subject)
+    facts = subject.unit_facts
+    widths: dict[TextField, float] = {}
+    if row.gtin is not None:
+        widths["gtin"] = font_of("regular").width(row.gtin)
+    if row.serial_number is not None and facts is not None:
+        alphabet = _CODE_CHARACTERS
+        if _is_generated(facts):
+            alphabet = ALPHABET
+        elif facts.not_numeric_count == 0:
+            alphabet = digits
+        widths["serial"] = width_of_random(alphabet, len(row.serial_number))
+    if row.lot_code is not None:
+        widths["lot"] = width_of_random(_CODE_CHARACTERS, len(row.lot_code))
+    return widths
 
 
 def _sheet_reasons(sheet: Sheet, options: LabelsPdfOptions) -> list[str]:

@@ -1,14 +1,16 @@
 """The text of a label: which lines a unit has, and how they are set in a box.
 
-Text shrinks to its box, down to 4 pt, and is cut with an ellipsis after that: it never leaves the box. Not
-here: where the box is (`label_layout`).
+Text shrinks to its box, down to 4 pt, and is cut with an ellipsis after that: it never leaves the box. GTINs,
+serials and lots are never cut: labels that have no room for them are refused. Not here: where the box is
+(`label_layout`), and refusals (`label_refusals`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from statistics import fmean, pstdev
 from typing import Final, NamedTuple
 
 from mintage.packs.context import PackContext
@@ -37,6 +39,16 @@ _NAMES: Final[dict[TextField, str]] = {
     "sku": "SKU ",
     "product_batch": "BATCH ",
 }
+_NEVER_CUT: Final[tuple[TextField, ...]] = ("gtin", "serial", "lot")
+_UNCUT_STARTS: Final = tuple(
+    start
+    for names in (_NAMES, _IDENTIFIERS)
+    for field, start in names.items()
+    if field in _NEVER_CUT
+)
+# Of a text of random characters, so many deviations from the mean are allowed for. What is wider still, one
+# in a thousand, is set a little smaller than the least size.
+_DEVIATIONS: Final = 3.0
 _STEP_PT: Final = 0.5
 _LEAST_WIDTH: Final = 0.01
 _BASELINE: Final = 0.92
@@ -110,6 +122,34 @@ class LabelText:
         return self._names.get(field, "") + font_of(weight).shown(value)
 
 
+def uncut_lines(
+    options: LabelsPdfOptions, values: Mapping[TextField, float]
+) -> list[tuple[tuple[TextField, ...], float]]:
+    """The lines that are never cut: the fields of each, and its width in font sizes.
+
+    `values`: how wide the value of each field may be, for those that the batch has.
+    """
+    names = _NAMES if options.symbol == "qr" else _NAMES | _IDENTIFIERS
+    font = font_of("regular")
+    lines: list[tuple[tuple[TextField, ...], float]] = [
+        ((field,), font.width(names[field]) + values[field])
+        for field in options.text
+        if field in _NEVER_CUT and field in values
+    ]
+    if options.symbol != "gs1_128" or not lines:
+        return lines
+    fields = tuple(field for (field,), _ in lines)
+    spaces = font.width(" ") * (len(lines) - 1)
+    return [(fields, sum(width for _, width in lines) + spaces)]
+
+
+def width_of_random(alphabet: str, characters: int) -> float:
+    """In font sizes, what a text of so many random characters hardly ever exceeds."""
+    widths = [font_of("regular").width(each) for each in alphabet]
+    spread = pstdev(widths) * _DEVIATIONS * math.sqrt(characters)
+    return min(fmean(widths) * characters + spread, max(widths) * characters)
+
+
 def set_text(box: Box, headings: Sequence[str], details: Sequence[str]) -> list[SetLine]:
     """All lines in their places in `box`, which is high enough for them at the least size."""
     room_pt = box.height_mm / POINT_MM
@@ -147,8 +187,11 @@ def set_text(box: Box, headings: Sequence[str], details: Sequence[str]) -> list[
     for text, width in zip(details, widths, strict=True):
         size, shown = detail_pt, text
         if width * size > width_pt:
-            size = min(detail_pt, _stepped(width_pt / width))
-            shown = regular.cut(text, width_pt / size)
+            if text.startswith(_UNCUT_STARTS):
+                size = min(detail_pt, width_pt / width, max(_stepped(width_pt / width), LEAST_PT))
+            else:
+                size = min(detail_pt, _stepped(width_pt / width))
+                shown = regular.cut(text, width_pt / size)
         lines.append(_placed(box, regular, size, shown, top_pt))
         top_pt += detail_pt * LINE_HEIGHT
     return lines
