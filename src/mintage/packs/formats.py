@@ -88,6 +88,7 @@ _ROWS: Final = (
         write=write_epcis,
         options_model=EpcisOptions,
         refuse=refuse_epcis,
+        is_heavy=True,
     ),
     PackFormat(
         name="labels_pdf",
@@ -106,6 +107,7 @@ _ROWS: Final = (
         media_type="text/csv; charset=utf-8",
         write=write_full_manifest,
         uses_profiles=True,
+        is_heavy=True,
     ),
     PackFormat(
         name="nfc",
@@ -116,6 +118,7 @@ _ROWS: Final = (
         uses_profiles=True,
         refuse=refuse_nfc,
         wants_unit_facts=wants_url_length,
+        is_heavy=True,
     ),
     PackFormat(
         name="qr_manifest",
@@ -153,6 +156,7 @@ _ROWS: Final = (
         uses_profiles=True,
         refuse=refuse_rfid,
         wants_unit_facts=wants_serial_facts,
+        is_heavy=True,
     ),
 )
 
