@@ -281,13 +281,16 @@ def _pack_options(pairs: tuple[str, ...]) -> dict[str, object]:
 )
 def verify_pack_command(file: Path, manifest: Path | None, keys: str | None) -> None:
     """Check that FILE is what the platform exported: a pack by its group's signed manifest, or a manifest
-    with the packs that lie beside it. Exit code 1 if not."""
+    with the packs that lie beside it, if any. Exit code 1 if not."""
     verdict = _told(lambda: verify_pack(file, manifest, read_public_keys(_public_keys(keys))))
     click.echo(f"{verdict.manifest.name}: signed by key {verdict.kid}")
     for name in verdict.verified:
         click.echo(f"{name}: as exported")
-    if len(verdict.verified) < verdict.listed:
-        click.echo(f"{verdict.listed - len(verdict.verified)} more packs are listed")
+    missing = verdict.listed - len(verdict.verified)
+    if not verdict.verified:
+        click.echo(f"no pack was checked: none of the {missing} that are listed lies beside it")
+    elif missing:
+        click.echo(f"{missing} more packs are listed, and were not checked")
 
 
 def _public_keys(where: str | None) -> bytes:

@@ -23,8 +23,10 @@ from tests.support.exactly import assert_minted_exactly, assert_packed_exactly
 from tests.support.minting import (
     broken_invariants,
     claimed,
+    cycle,
     drained,
     execute,
+    job_of,
     row,
     transactions,
     with_limits,
@@ -62,6 +64,29 @@ async def test_of_two_cycles_under_one_epoch_one_closes(world: World, brought: b
     assert first.epoch == second.epoch == 1
     results = await asyncio.gather(
         *(mint_execution._work(transactions(world), claim, 4) for claim in (first, second)),
+        return_exceptions=True,
+    )
+    failures = [result for result in results if isinstance(result, Exception)]
+    assert [type(failure) for failure in failures] == [CycleFailed]
+    await drained(world)
+    await assert_minted_exactly(world, submitted, 10)
+    assert await broken_invariants(world) == {}
+
+
+async def test_a_worker_that_slept_through_a_retry_and_its_namesake_mint_exactly_once(
+    world: World,
+) -> None:
+    """`retry_mint_job` begins with epoch 0 again: the sleeper's token is the next worker's too."""
+    submitted = await world.submit(await world.product(), 10)
+    sleeper = await claimed(world)
+    await execute(world, "update work_item set lease_until = clock_timestamp()")
+    assert (await cycle(with_limits(world, attempts_max=1)))["ok"] is False
+    assert (await job_of(world, submitted))["status"] == "FAILED"
+    await world.rpc("retry_mint_job", mint_job_id=submitted["mint_job_id"])
+    second = await claimed(world)
+    assert sleeper.epoch == second.epoch == 1
+    results = await asyncio.gather(
+        *(mint_execution._work(transactions(world), claim, 4) for claim in (sleeper, second)),
         return_exceptions=True,
     )
     failures = [result for result in results if isinstance(result, Exception)]
