@@ -34,11 +34,14 @@ LARGE = {
     "product",
     "product_identifier",
 }
+# Half are of others: were all of one batch, the index of all scans would serve as well.
 SCANS = """
 insert into scan_event (
   brand_id, id, scanned_at, unit_id, mint_batch_id, product_id, outcome, traffic_class, severity
 )
-select $1, gen_random_uuid(), $2::timestamptz - n * interval '1 minute', unit.id, unit.mint_batch_id, $3,
+select $1, gen_random_uuid(), $2::timestamptz - n * interval '1 minute', unit.id,
+  case n % 2 when 0 then gen_random_uuid() else unit.mint_batch_id end,
+  case n % 2 when 0 then gen_random_uuid() else $3::uuid end,
   'recorded', 'human', case n % 50 when 0 then 'review' when 1 then 'high' when 2 then 'elevated' end
 from generate_series(1, 20000) as n
 join mint_unit as unit
@@ -109,8 +112,8 @@ def scanned(server_dsn: str, template: str) -> Iterator[Scanned]:
 
     async def filled() -> Scanned:
         found = await fill_database(with_database(server_dsn, name))
-        # A week into a month: at its beginning one partition would have too few rows to need an index.
-        now = datetime(2026, 12, 8, tzinfo=UTC)
+        # Late in a month: of one that has just begun, few rows or none need no index of their own.
+        now = datetime(2026, 11, 28, tzinfo=UTC)
         async with connected(found.dsn) as connection:
             await connection.execute(
                 "select ensure_scan_event_partitions($1, 2)", now - timedelta(days=20)
