@@ -1090,12 +1090,12 @@ grant execute on function ensure_scan_event_partition(timestamptz) to mintage_re
 grant execute on function delete_brand_rows(uuid, text, text, integer) to mintage_service;
 
 grant select on brand to mintage_app, mintage_service;
-grant select (id, name, clone_thresholds, deleting_at) on brand to mintage_resolver;
 grant select on brand_host to mintage_app, mintage_service, mintage_resolver;
 grant insert, update on brand, brand_host to mintage_service;
 grant delete on brand to mintage_service;
 grant update (name, default_identity_mode, default_activation_mode, strata, gcp_length, print_profile, biz_location,
   read_point, clone_thresholds, redirect_signed_urls) on brand to mintage_app;
+grant select (id, name, clone_thresholds, deleting_at) on brand to mintage_resolver;
 grant select, insert, update on app_user, user_session to mintage_app, mintage_service;
 grant delete on user_session to mintage_service;
 grant select, insert, update, delete on brand_member to mintage_app, mintage_service;
