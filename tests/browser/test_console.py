@@ -17,6 +17,17 @@ from tests.browser.console import PAGES, Demo, ids_of, running_demo, signed_in
 pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="module")]
 
 
+WATCH_THE_BAR = """
+() => {
+  const place = document.querySelector("#progress");
+  const note = () => {
+    const bar = place.querySelector("progress");
+    if (bar) window.noteBar(bar.value);
+  };
+  note();
+  new MutationObserver(note).observe(place, {childList: true, subtree: true});
+}
+"""
 BEYOND_THE_SCREEN = """
 [...document.querySelectorAll("td :is(a, button, select, input, summary), nav a")]
   .filter(control => control.checkVisibility() && control.getBoundingClientRect().right > innerWidth)
@@ -104,6 +115,42 @@ async def test_an_owner_mints_exports_downloads_searches_and_revokes(
     await page.get_by_role("button", name="Revoke this unit").click()
     await expect(page.locator(".head .status-revoked")).to_be_visible()
     assert wrong == []
+
+
+async def test_the_bar_of_a_large_batch_grows_until_it_is_minted(
+    browser: Browser, demo: Demo
+) -> None:
+    page = await signed_in(browser, demo, "owner")
+    bars: list[float] = []
+
+    def note(value: float) -> None:
+        bars.append(value)
+
+    # The page is loaded anew at the end, and would forget them.
+    await page.expose_function("noteBar", note)
+    await mint(page, demo, "LAMP-BRASS", "600,000")
+    await page.evaluate(WATCH_THE_BAR)
+    await expect(page.get_by_text("600,000 of 600,000 units")).to_be_visible(timeout=120_000)
+    await expect(page.locator("#progress progress")).to_have_count(0)
+    assert len(set(bars)) >= 2, "nobody could see it grow"
+    assert bars == sorted(bars)
+
+
+async def test_a_code_that_is_pasted_after_ctrl_k_finds_its_unit(
+    browser: Browser, demo: Demo
+) -> None:
+    page = await signed_in(browser, demo, "owner")
+    ids = await ids_of(page, demo)
+    await page.goto(demo.home + PAGES["unit"].format(**ids))
+    serial = await page.locator("main h1").inner_text()
+    address = await page.locator("dd a[href*='/21/']").inner_text()
+    await page.goto(f"{demo.home}products")
+    await page.keyboard.press("Control+k")
+    await page.keyboard.insert_text(address)
+    await expect(page.locator("#found a", has_text=serial)).to_be_visible()
+    await page.keyboard.press("ArrowDown")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name=serial)).to_be_visible()
 
 
 async def test_an_admin_mints_lots_and_voids_them(browser: Browser, demo: Demo) -> None:
