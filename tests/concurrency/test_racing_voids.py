@@ -192,12 +192,14 @@ async def test_a_pack_that_is_written_while_its_batch_is_voided_is_not_kept(
     await world.rpc("request_payload_packs", mint_batch_id=minted["mint_batch_id"])
     put = store.put
 
-    async def put_and_void(*given: Any) -> Any:
-        written = await put(*given)
+    async def put_and_void(*given: Any, **named: Any) -> Any:
+        written = await put(*given, **named)
         await _void(world, minted)
         return written
 
-    monkeypatch.setattr(type(store), "put", lambda _, *given: put_and_void(*given))
+    monkeypatch.setattr(
+        type(store), "put", lambda _, *given, **named: put_and_void(*given, **named)
+    )
     assert (await process_payload_pack(transactions(world), store)).result == "lost"
     pack = (await rows(world, "select * from payload_pack"))[0]
     assert (pack["status"], pack["error"]) == ("failed", "BATCH_VOIDED")
