@@ -10,7 +10,7 @@ from pathlib import Path
 from mintage.db.migrate import Migration, load_migrations, migrate
 from mintage.db.queries import Statement, parse_statements
 
-RELEASED = ("0001", "0008", "0010", "0012", "0017")
+RELEASED = ("0001", "0008", "0010", "0012", "0017", "0020")
 """By the number of the last migration of each."""
 FOLDER = Path(__file__).parent / "released"
 
