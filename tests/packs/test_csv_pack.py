@@ -5,15 +5,18 @@ from __future__ import annotations
 import csv
 import io
 from datetime import timedelta, timezone
+from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mintage.packs.csv_pack import write_csv
+from mintage.packs.csv_pack import COLUMNS, write_csv
+from mintage.packs.print_profiles import PROFILES
 from mintage.packs.rows import UnitRow
 from mintage.rules.gs1 import SET_82
 from tests.packs.building import MOMENT, context, row
-from tests.packs.reading import columns_of
+from tests.packs.reading import columns_of, opened_by_libreoffice
 
 
 def written(rows: list[UnitRow]) -> bytes:
@@ -57,3 +60,31 @@ def test_many_units_are_written_in_parts_and_in_order() -> None:
     chunks = list(write_csv(context(), (row(no) for no in range(5001))))
     assert len(chunks) == 4
     assert columns_of(b"".join(chunks))["serial_number"] == [f"A{no}" for no in range(5001)]
+
+
+@pytest.mark.parametrize(
+    "name", [None, "bartender", "generic_vdp_lf", "nicelabel", "zebradesigner"]
+)
+@pytest.mark.long
+def test_libreoffice_opens_the_cells_of_the_units(name: str | None, tmp_path: Path) -> None:
+    serials = ["00012", 'a"b,c;d', "=1+1", "-1", "1E5", "12/24", "TRUE", None]
+    rows = [row(no, serial_number=serial) for no, serial in enumerate(serials)]
+    rows[-1] = rows[-1]._replace(gtin=None, status="revoked")
+    profile = PROFILES[name] if name is not None else None
+    content = b"".join(write_csv(context(profile=profile), rows))
+    opened = opened_by_libreoffice(
+        content, len(COLUMNS), tmp_path, profile.delimiter if profile is not None else ","
+    )
+    header, *lines = csv.reader(io.StringIO(opened.decode(), newline=""), strict=True)
+    assert header == [profile.header_of(each) if profile is not None else each for each in COLUMNS]
+    assert lines == [
+        [
+            str(each.unit_id),
+            each.resolver_url,
+            each.serial_number or "",
+            each.gtin or "",
+            each.status,
+            "2026-11-24T13:14:15.000016Z",
+        ]
+        for each in rows
+    ]

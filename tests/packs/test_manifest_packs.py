@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -19,10 +17,9 @@ from mintage.packs.manifest_packs import (
 )
 from mintage.packs.rows import UnitRow
 from mintage.packs.tables import guarded
-from tests.embedded.support import needs
 from tests.packs.building import GTIN, context, row
 from tests.packs.desk import Desk
-from tests.packs.reading import columns_of
+from tests.packs.reading import columns_of, opened_by_libreoffice
 
 ROWS = [
     row(0),
@@ -80,29 +77,9 @@ def test_the_csv_module_reads_every_cell_of_a_full_manifest() -> None:
 
 @pytest.mark.long
 def test_libreoffice_reads_every_cell_of_a_full_manifest(tmp_path: Path) -> None:
-    program = shutil.which("soffice")
-    needs(program is not None, "LibreOffice (libreoffice-calc-nogui)")
-    source = tmp_path / "pack.csv"
-    source.write_bytes(full())
-    # Read as text throughout (columns of kind 2), UTF-8 (76); written with every text quoted.
-    kinds = "/".join(f"{number}/2" for number in range(1, len(FULL_COLUMNS) + 1))
-    subprocess.run(
-        [
-            str(program),
-            f"-env:UserInstallation={(tmp_path / 'profile').as_uri()}",
-            "--headless",
-            f"--infilter=CSV:44,34,76,1,{kinds}",
-            "--convert-to",
-            "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,true,true",
-            "--outdir",
-            str(tmp_path / "out"),
-            str(source),
-        ],
-        check=True,
-        capture_output=True,
-        timeout=100,
+    assert (
+        columns_of(opened_by_libreoffice(full(), len(FULL_COLUMNS), tmp_path)) == expected_cells()
     )
-    assert columns_of((tmp_path / "out" / "pack.csv").read_bytes()) == expected_cells()
 
 
 @pytest.mark.parametrize(
