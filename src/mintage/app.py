@@ -197,7 +197,7 @@ def _make_private(folder: Path) -> None:
         os.chmod(folder, 0o700)
 
 
-async def _look_into_store(runtime: Runtime, *, writes: bool) -> None:
+async def look_into_store(runtime: Runtime, *, writes: bool) -> None:
     """A store that refuses us ends the start; for one that is away, packs are tried again later.
 
     From then on whoever asks for readiness has it looked at.
@@ -219,7 +219,7 @@ async def _look_into_store(runtime: Runtime, *, writes: bool) -> None:
 async def run_worker(runtime: Runtime) -> AsyncIterator[Worker]:
     """A worker in this process; at the end it finishes the steps under way."""
     platform, store = runtime.platform, runtime.store
-    await _look_into_store(runtime, writes=True)
+    await look_into_store(runtime, writes=True)
     limits = platform.limits
     workshop = Workshop(limits.workshop_processes, limits.pack_lease_s * _MAKING_SHARE)
     lanes = lanes_of(platform, store, lambda: runtime.secrets.manifest_keys[0], workshop)
@@ -254,7 +254,7 @@ async def open_doors(runtime: Runtime, doors: Doors) -> AsyncIterator[ASGIApp]:
     api: ASGIApp | None = None
     console: ASGIApp | None = None
     if doors.has_api:
-        await _look_into_store(runtime, writes=False)
+        await look_into_store(runtime, writes=False)
         users = foreign_users(
             settings, runtime.secrets, platform.database, settings.limits.clock_leeway_s
         )

@@ -27,6 +27,7 @@ from mintage.app import (
     Doors,
     Runtime,
     listen_for_metrics,
+    look_into_store,
     open_doors,
     open_runtime,
     run_worker,
@@ -439,12 +440,14 @@ async def _export(brand_slug: str, arguments: dict[str, Any]) -> None:
     console = Console(stderr=True, highlight=False)
     async with AsyncExitStack() as stack:
         runtime = await stack.enter_async_context(open_runtime(_settings(), application="command"))
-        await stack.enter_async_context(run_worker(runtime))
+        await look_into_store(runtime, writes=True)
         api = Api(runtime.platform, SERVICE, await _brand_id(runtime, brand_slug))
         requested = await api.call("request_payload_packs", **arguments)
         if not requested["ok"]:
             sentences = "\n".join(reason["message"] for reason in requested["blocking_reasons"])
             raise click.ClickException(sentences)
+        # Only now: the worker of a command that is refused would begin packs of others.
+        await stack.enter_async_context(run_worker(runtime))
         for pack in await watch_packs(api, requested["export_group_id"], console):
             click.echo(pack["storage_path"])
 
