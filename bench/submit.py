@@ -188,16 +188,16 @@ def _shares(task: Task) -> list[int]:
 
 
 @asynccontextmanager
-async def web(environment: dict[str, str], port: int) -> AsyncIterator[None]:
-    """`mintage web`, once it is ready."""
+async def web(environment: dict[str, str], port: int, command: str = "web") -> AsyncIterator[None]:
+    """`mintage web`, or another command that serves, once it is ready."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "mintage", "web", env=environment, stderr=subprocess.DEVNULL
+        sys.executable, "-m", "mintage", command, env=environment, stderr=subprocess.DEVNULL
     )
     try:
         ends_at = time.monotonic() + READY_WITHIN_S
         while not _answers(port):
             if process.returncode is not None or time.monotonic() > ends_at:
-                raise RuntimeError("mintage web did not start")
+                raise RuntimeError(f"mintage {command} did not start")
             await asyncio.sleep(0.1)
         yield
     finally:
