@@ -249,12 +249,15 @@ async def test_processes_end_with_a_parent_that_is_killed(tmp_path: Path) -> Non
     await until_gone(made_by)
 
 
-async def test_a_heavy_pack_comes_from_the_workshop_into_the_store(desk: Desk) -> None:
-    heavy = [name for name, each in FORMATS.items() if each.is_heavy and each.refuse is None]
-    assert heavy, "a format that is made in a process"
+def test_only_csv_is_written_beside_the_loop() -> None:
+    assert [name for name, each in FORMATS.items() if not each.is_heavy] == ["csv"]
+
+
+@pytest.mark.parametrize("name", ["full_manifest", "qr_manifest"])
+async def test_a_heavy_pack_comes_from_the_workshop_into_the_store(desk: Desk, name: str) -> None:
     workshop = Workshop(1, 60)
     batch_id = (await desk.world.minted(3))["mint_batch_id"]
-    await desk.request(batch_id, format=heavy[0])
+    await desk.request(batch_id, format=name)
     outcome = await process_payload_pack(desk.transactions, desk.store, workshop=workshop)
     assert outcome.result == "completed"
     assert len(processes(workshop)) == 1

@@ -126,6 +126,7 @@ _ROWS: Final = (
         media_type="text/csv; charset=utf-8",
         write=write_qr_manifest,
         uses_profiles=True,
+        is_heavy=True,
     ),
     PackFormat(
         name="qr_png",
