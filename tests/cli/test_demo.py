@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 MINTAGE = [sys.executable, "-m", "mintage"]
 
 
@@ -78,7 +80,6 @@ def test_the_invariants_hold_after_the_demo(demo_dir: Path) -> None:
     assert "invariants hold in 1 brands" in finished.stdout
 
 
-@pytest.mark.long
 def test_a_batch_is_exported_in_a_format_with_its_options(demo_dir: Path) -> None:
     facts = facts_of(demo_dir)
     asked = ("export", facts["brand_slug"], facts["mint_batch_id"], "--format")
@@ -136,7 +137,6 @@ def test_a_second_start_goes_on_with_its_data_and_serves_until_it_is_stopped(
     assert "Stopping in order" in rest
 
 
-@pytest.mark.long
 def test_a_second_demo_on_a_directory_in_use_is_refused_by_a_sentence(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     process = subprocess.Popen(
@@ -165,7 +165,6 @@ def test_an_unknown_setting_is_refused_by_name() -> None:
     assert "MINTAGE_DATABSE_URL is no setting of Mintage" in finished.stderr
 
 
-@pytest.mark.long
 def test_commands_make_a_brand_mint_and_export_with_a_server_of_their_own(tmp_path: Path) -> None:
     folder = str(tmp_path / "data")
     assert run("migrate", MINTAGE_DATA=folder).returncode == 0

@@ -11,7 +11,7 @@ from mintage.api.tries import TRIES_A_MINUTE
 from tests.clients.javascript import Answer, Chain, Node
 from tests.clients.server import Served
 
-pytestmark = pytest.mark.usefixtures("supabase_js")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("supabase_js")]
 
 MISSING_SESSION = {"class": "AuthSessionMissingError", "status": 400}
 

@@ -10,7 +10,7 @@ import pytest
 from tests.clients.javascript import Answer, Chain, Node
 from tests.clients.server import Served
 
-pytestmark = pytest.mark.usefixtures("supabase_js")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("supabase_js")]
 
 NAME = "mint-api-v1"
 

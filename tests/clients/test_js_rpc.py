@@ -13,7 +13,7 @@ from tests.clients.javascript import Answer, Chain, Node
 from tests.clients.server import STRICT_CALLS_A_MINUTE, UNITS, Served
 from tests.clients.shown import FORBIDDEN, NOT_AUTHENTICATED, TOO_MANY_CALLS, UNAVAILABLE
 
-pytestmark = pytest.mark.usefixtures("supabase_js")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("supabase_js")]
 
 READING: list[dict[str, object]] = [{}, {"get": True}]
 

@@ -13,7 +13,7 @@ from tests.clients.javascript import Answer, Chain, Node
 from tests.clients.server import UNITS, Served
 from tests.clients.shown import OBJECT_MISSING
 
-pytestmark = pytest.mark.usefixtures("supabase_js")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("supabase_js")]
 
 BUCKET = "payload-packs"
 

@@ -41,6 +41,8 @@ from tests.support.proxy import Proxy, proxy
 from tests.support.refusals import refused_with
 from tests.support.world import World
 
+pytestmark = pytest.mark.long
+
 UNITS, CHUNK = 2000, 1500
 COMMIT = b"commit\x00"
 MINT_STEPS_OUT_OF_REACH: list[Step] = [

@@ -40,6 +40,8 @@ from tests.support.minting import (
 from tests.support.webhooks import deliveries, webhook_of
 from tests.support.world import World
 
+pytestmark = pytest.mark.long
+
 MINT_STEPS: tuple[MintStep, ...] = get_args(MintStep)
 MINT_FAILURE_STEPS: tuple[MintFailureStep, ...] = get_args(MintFailureStep)
 PACK_STEPS: tuple[PackStep, ...] = get_args(PackStep)
@@ -113,7 +115,6 @@ async def test_a_worker_killed_at_a_step_of_minting_loses_and_doubles_nothing(
     await _killed_while_minting(world, dsn, tmp_path, step)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("kind", ["own", "brought", "batch"])
 @pytest.mark.parametrize("time", [2, 3])
 @pytest.mark.parametrize("step", [step for step in MINT_STEPS if step != "mint_item_removed"])
@@ -170,7 +171,6 @@ async def test_a_worker_killed_at_a_step_of_packing_loses_and_doubles_nothing(
     await _killed_while_packing(world, dsn, store, tmp_path, step, time=1)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("step", PACK_STEPS)
 async def test_a_worker_killed_in_the_last_pack_loses_and_doubles_nothing(
     world: World, dsn: str, store: PackStore, tmp_path: Path, step: PackStep

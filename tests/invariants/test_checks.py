@@ -33,6 +33,8 @@ from tests.support.minting import (
 )
 from tests.support.world import GTIN_TABLE, World
 
+pytestmark = pytest.mark.long
+
 SCAN = (
     """
     insert into unit_state (brand_id, unit_id, activated_at)

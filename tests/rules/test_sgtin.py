@@ -133,6 +133,7 @@ def test_a_damaged_tag_is_refused_or_is_another_that_would_be_written_so(
     assert text != written
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_two_independent_libraries_read_10_000_tags_as_they_are(scheme: Scheme) -> None:
     chance = random.Random(96)  # noqa: S311 - repeatable, no secret

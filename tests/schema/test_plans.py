@@ -24,6 +24,8 @@ from tests.schema.plans import (
 from tests.schema.statements import GENERIC_PLAN_SINCE
 from tests.schema.test_search_plans import LOOKED_AT
 
+pytestmark = pytest.mark.long
+
 if TYPE_CHECKING:
     from tests.schema.catalog import Connection
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
+import pytest
 import pytest_asyncio
 
 from mintage.operations.listing import END, HIGHEST_ID
@@ -14,6 +15,8 @@ from tests.schema.catalog import connected
 from tests.schema.filled import Filled
 from tests.schema.plans import plan_of
 from tests.support.world import World
+
+pytestmark = pytest.mark.long
 
 if TYPE_CHECKING:
     from tests.schema.catalog import Connection

@@ -21,6 +21,8 @@ from tests.schema.filled import Filled, fill_database
 from tests.schema.plans import Plan, generic_plan_of, plan_of
 from tests.schema.statements import GENERIC_PLAN_SINCE
 
+pytestmark = pytest.mark.long
+
 if TYPE_CHECKING:
     from tests.schema.catalog import Connection
 

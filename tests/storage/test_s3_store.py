@@ -36,6 +36,8 @@ from tests.storage.s3_server import (
 from tests.storage.window import BASE, OBJECT, Window, open_window
 from tests.support.world import World
 
+pytestmark = pytest.mark.long
+
 PATH = "brand/group/0001-1.csv"
 # As long as a test waits for a store that does not come back.
 IMPATIENT = replace(Limits(), store_retries_max=0)

@@ -28,6 +28,8 @@ from tests.support.minting import (
 from tests.support.waiting import until_nobody_waits, until_somebody_waits
 from tests.support.world import World
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 LOTS = [{"lot_code": "A", "qty": 900}, {"lot_code": "B", "qty": 100}]
 MINTED = "select coalesce(sum(minted_quantity), 0) from mint_batch"
@@ -114,14 +116,12 @@ async def _kill_and_restart(
     assert await broken_invariants(world) == {}
 
 
-@pytest.mark.long
 async def test_killed_at_random_moments_a_worker_loses_and_doubles_nothing(
     world: World, dsn: str
 ) -> None:
     await _kill_and_restart(world, dsn, quantity=4000, batch_size=20, kills=6, seed=1)
 
 
-@pytest.mark.long
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", [2, 3])
 async def test_killed_many_times_a_worker_loses_and_doubles_nothing(
@@ -150,7 +150,6 @@ async def test_killed_between_its_copy_and_its_closing_a_worker_leaves_nothing(
     assert await broken_invariants(world) == {}
 
 
-@pytest.mark.long
 async def test_a_job_that_kills_three_workers_fails(world: World, dsn: str) -> None:
     submitted = await world.submit(await world.product(), 100)
     for epoch in (1, 2, 3):
@@ -199,7 +198,6 @@ async def test_an_orderly_stop_finishes_the_cycle_and_leaves_no_lease(
     assert await broken_invariants(world) == {}
 
 
-@pytest.mark.long
 async def test_two_worker_processes_share_the_work(world: World, dsn: str) -> None:
     jobs = await _jobs(world, 2000)
     async with _working(dsn, 100), _working(dsn, 100):
