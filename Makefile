@@ -22,7 +22,8 @@ test: setup check
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not long"
 
 test-long: setup
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m long
+	# Three for two cores: many of them wait, for processes and leases.
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m long
 
 # What tests put into a browser, and supabase-js, from the npm registry, by hash. Without them (or Chromium, or
 # Node) they are skipped.

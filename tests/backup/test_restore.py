@@ -117,6 +117,8 @@ async def test_a_file_of_a_lost_epoch_is_in_nobodys_way(backup: Source, place: P
     async with place.platform() as platform:
         world = await world_of(platform, backup.brand_id)
         desk = Desk(world, place.store, place.settings.data_dir / "payload-packs")
+        assert [outcome.result for outcome in await desk.process_all()] == ["postponed"]
+        await place.ask("update work_item set runnable_at = clock_timestamp() returning 1")
         assert "completed" in [outcome.result for outcome in await desk.process_all()]
         [made] = await desk.packs(export_group_id=pack["export_group_id"])
         assert made["storage_path"] == f"{folder}/{pack['pack_index']:04}-2.csv"

@@ -14,7 +14,7 @@ from tests.load.load import load
 async def test_a_server_under_mixed_work_answers_all_and_loses_nothing(tmp_path: Path) -> None:
     # Whether memory stays flat is seen in half an hour, not in these seconds.
     tmp_path.chmod(0o755)
-    outcome = await load(15, 3, tmp_path)
+    outcome = await load(8, 3, tmp_path)
     assert outcome.ledger.faults == []
     assert outcome.figures["units"] > 0
     assert outcome.figures["scans"] > 0

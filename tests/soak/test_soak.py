@@ -10,7 +10,7 @@ from tests.machines.servers import scratch_folder
 from tests.soak.soak import soak
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
-SECONDS = 25
+SECONDS = 18
 
 
 async def test_nothing_is_lost_or_doubled_when_all_is_killed_every_two_seconds() -> None:
